@@ -1,0 +1,193 @@
+"""What can be won and bought: items, boxes, frozen box versions with prizes, attributes, exchange rates."""
+
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+
+from operators.models import Operator
+
+
+class PrizeKind(models.TextChoices):
+    """What a prize is (contract section 4)."""
+
+    ITEM = "item"
+    CASH = "cash"
+    BONUS = "bonus"
+
+
+class ItemType(models.TextChoices):
+    """Whether an item can be put into a parcel."""
+
+    PHYSICAL = "physical"
+    DIGITAL = "digital"
+
+
+class AttributeType(models.TextChoices):
+    """What a custom attribute holds."""
+
+    BOOLEAN = "boolean"
+    NUMBER = "number"
+    TEXT = "text"
+
+
+class Item(models.Model):
+    """Something that a player can own. `name` maps locales to texts."""
+
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="items")
+    sku = models.CharField(max_length=100)
+    name = models.JSONField()
+    type = models.CharField(max_length=10, choices=ItemType)
+    value_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    cashback_minor = models.BigIntegerField(null=True, blank=True, help_text="Empty: the operator's cashback rate, if any.")
+    shippable = models.BooleanField()
+    image_url = models.CharField(max_length=2048, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="item_sku_unique", fields=["operator", "sku"]),
+            models.UniqueConstraint(name="item_tenant", fields=["operator", "id"]),
+            models.CheckConstraint(name="item_value_not_negative", condition=Q(value_minor__gte=0)),
+            models.CheckConstraint(
+                name="item_cashback_not_negative", condition=Q(cashback_minor__isnull=True) | Q(cashback_minor__gte=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Return the sku, which the operator chose."""
+        return self.sku
+
+
+class Attribute(models.Model):
+    """A custom attribute that an operator declares for its boxes; cosmetic (contract section 4)."""
+
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="attributes")
+    name = models.CharField(max_length=60)
+    type = models.CharField(max_length=10, choices=AttributeType)
+    default: "models.JSONField[Any, Any]" = models.JSONField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="attribute_name_unique", fields=["operator", "name"])]
+
+    def __str__(self) -> str:
+        """Return the name."""
+        return self.name
+
+
+class Box(models.Model):
+    """A box as players know it over all its versions. `name` and `image_alt` map locales to texts."""
+
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="boxes")
+    slug = models.CharField(max_length=100)
+    name = models.JSONField()
+    image_url = models.CharField(max_length=2048, blank=True, default="")
+    active = models.BooleanField(default=True)
+    refundable = models.BooleanField(default=True)
+    attributes = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        verbose_name_plural = "boxes"
+        constraints = [
+            models.UniqueConstraint(name="box_slug_unique", fields=["operator", "slug"]),
+            models.UniqueConstraint(name="box_tenant", fields=["operator", "id"]),
+        ]
+
+    def __str__(self) -> str:
+        """Return the slug."""
+        return self.slug
+
+
+class BoxVersion(models.Model):
+    """A published version: price, odds and prizes, frozen by a trigger. Current while not superseded, one a box."""
+
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="+")
+    box = models.ForeignKey(Box, on_delete=models.PROTECT, db_constraint=False, related_name="versions")
+    number = models.PositiveIntegerField()
+    price_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    total_weight = models.BigIntegerField()
+    house_edge_bps = models.IntegerField()
+    snapshot = models.BinaryField(help_text="The canonical JSON that is hashed (contract section 9).")
+    snapshot_hash = models.CharField(max_length=64)
+    algorithm_key = models.CharField(max_length=40)
+    published_at = models.DateTimeField()
+    superseded_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="box_version_number_unique", fields=["box", "number"]),
+            models.UniqueConstraint(name="box_version_tenant", fields=["operator", "id"]),
+            models.UniqueConstraint(name="box_version_one_current", fields=["box"], condition=Q(superseded_at__isnull=True)),
+            models.CheckConstraint(name="box_version_price_positive", condition=Q(price_minor__gte=1)),
+            models.CheckConstraint(name="box_version_weight_positive", condition=Q(total_weight__gte=1)),
+        ]
+
+    def __str__(self) -> str:
+        """Return box and number."""
+        return f"{self.box_id} v{self.number}"
+
+
+class Prize(models.Model):
+    """One line of a version's prize table. `value_minor` is in the version's currency, `name` as it was published."""
+
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="+")
+    version = models.ForeignKey(BoxVersion, on_delete=models.PROTECT, db_constraint=False, related_name="prizes")
+    index = models.PositiveIntegerField()
+    kind = models.CharField(max_length=5, choices=PrizeKind)
+    item = models.ForeignKey(Item, on_delete=models.PROTECT, db_constraint=False, null=True, related_name="+")
+    name = models.JSONField()
+    value_minor = models.BigIntegerField()
+    weight = models.BigIntegerField()
+    bonus_code = models.CharField(max_length=100, blank=True, default="")
+    bonus_payload: "models.JSONField[Any, Any]" = models.JSONField(null=True)
+
+    class Meta:
+        ordering = ["version", "index"]
+        constraints = [
+            models.UniqueConstraint(name="prize_index_unique", fields=["version", "index"]),
+            models.CheckConstraint(name="prize_weight_positive", condition=Q(weight__gte=1)),
+            models.CheckConstraint(name="prize_value_not_negative", condition=Q(value_minor__gte=0)),
+            models.CheckConstraint(
+                name="prize_item_iff_item",
+                condition=Q(kind=PrizeKind.ITEM, item__isnull=False) | (~Q(kind=PrizeKind.ITEM) & Q(item__isnull=True)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Return version and place."""
+        return f"{self.version_id}[{self.index}]"
+
+
+class ExchangeRate(models.Model):
+    """What one unit of `base` was worth in `quote` from `at` on. Rows are only ever added; the newest counts."""
+
+    base = models.CharField(max_length=3)
+    quote = models.CharField(max_length=3)
+    rate = models.DecimalField(max_digits=24, decimal_places=12)
+    source = models.CharField(max_length=40)
+    at = models.DateTimeField()
+
+    class Meta:
+        get_latest_by = ["at", "id"]
+        indexes = [models.Index(name="exchange_rate_newest", fields=["base", "quote", "-at", "-id"])]
+        constraints = [
+            models.CheckConstraint(name="exchange_rate_positive", condition=Q(rate__gt=0)),
+            models.CheckConstraint(name="exchange_rate_of_two", condition=~Q(base=F("quote"))),
+        ]
+
+    def __str__(self) -> str:
+        """Return the pair and its rate."""
+        return f"1 {self.base} = {self.rate.normalize():f} {self.quote}"
+
+
+class PinnedRate(models.Model):
+    """The rate at which prices in `currency` were shown last to this operator (contract section 4)."""
+
+    operator = models.ForeignKey(Operator, on_delete=models.CASCADE, related_name="+")
+    currency = models.CharField(max_length=3)
+    rate = models.DecimalField(max_digits=24, decimal_places=12)
+    pinned_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="pinned_rate_unique", fields=["operator", "currency"])]

@@ -1,0 +1,182 @@
+"""All settings, read from the environment. `make demo` needs none of them; docs/running.md lists each."""
+
+from pathlib import Path
+from typing import Any
+
+import django_stubs_ext
+import environ
+import structlog
+
+from lootbox import embedded
+
+# Django's generic classes take their type arguments at run time too.
+django_stubs_ext.monkeypatch()
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+LOOTBOX_HOME = Path(env.str("LOOTBOX_HOME", str(BASE_DIR / ".lootbox"))).resolve()
+
+# Mode and secrets. The values for development are public; lootbox.checks refuses them in production.
+PRODUCTION = env.bool("LOOTBOX_PRODUCTION", False)
+DEVELOPMENT_SECRET_KEY = "development-only-" + "not-a-secret-" * 3
+DEVELOPMENT_FIELD_KEY = "ZGV2ZWxvcG1lbnQtb25seS1ub3QtYS1zZWNyZXQtMzI="
+SECRET_KEY = env.str("LOOTBOX_SECRET_KEY", DEVELOPMENT_SECRET_KEY)
+LOOTBOX_FIELD_KEYS: list[str] = env.list("LOOTBOX_FIELD_KEYS", default=[DEVELOPMENT_FIELD_KEY])
+DEBUG = False
+LOOTBOX_DOMAIN = env.str("LOOTBOX_DOMAIN", "localhost")
+ALLOWED_HOSTS = env.list("LOOTBOX_ALLOWED_HOSTS", default=[f".{LOOTBOX_DOMAIN}", "127.0.0.1", "[::1]", "localhost"])
+
+# Money: how long a wallet may take, when recovery acts (contract sections 5 and 10).
+LOOTBOX_ALLOW_PRIVATE_URLS = env.bool("LOOTBOX_ALLOW_PRIVATE_URLS", False)
+LOOTBOX_WALLET_TIMEOUT_S = env.float("LOOTBOX_WALLET_TIMEOUT_S", 10.0)
+LOOTBOX_ABANDON_AFTER_S = env.float("LOOTBOX_ABANDON_AFTER_S", 120.0)
+LOOTBOX_RECOVERY_STEPS_S: list[float] = env.list(
+    "LOOTBOX_RECOVERY_STEPS_S", cast=float, default=[1, 5, 30, 120, 600, 3600, 86400]
+)
+LOOTBOX_RATE_MAX_AGE_S = env.float("LOOTBOX_RATE_MAX_AGE_S", 7 * 86400.0)
+
+# Webhooks (contract section 11), sessions (section 8), rate limit (section 12).
+LOOTBOX_WEBHOOK_RETRY_S: list[float] = env.list(
+    "LOOTBOX_WEBHOOK_RETRY_S", cast=float, default=[5, 30, 120, 600, 3600, 10800, 21600, 43200, 86400, 86400]
+)
+LOOTBOX_LAUNCH_TTL_S = env.float("LOOTBOX_LAUNCH_TTL_S", 60.0)
+LOOTBOX_SESSION_IDLE_S = env.float("LOOTBOX_SESSION_IDLE_S", 1800.0)
+LOOTBOX_SESSION_MAX_S = env.float("LOOTBOX_SESSION_MAX_S", 43200.0)
+LOOTBOX_RATE_LIMIT = env.int("LOOTBOX_RATE_LIMIT", 200)
+
+# PostgreSQL. The pool lends a connection per statement phase, so that a slow wallet holds none.
+DATABASES = {"default": env.db_url("DATABASE_URL", default=embedded.database_url(LOOTBOX_HOME))}
+DATABASES["default"] |= {
+    "ENGINE": "django.db.backends.postgresql",
+    "CONN_MAX_AGE": 0,
+    "CONN_HEALTH_CHECKS": False,
+    "OPTIONS": {
+        "pool": {
+            "min_size": env.int("LOOTBOX_POOL_MIN", 2),
+            "max_size": env.int("LOOTBOX_POOL_MAX", 16),
+            "timeout": 10,
+        },
+        # PgBouncer in transaction mode knows prepared statements from 1.21 on; with an older one, switch this off.
+        "prepare_threshold": 2 if env.bool("LOOTBOX_PREPARED_STATEMENTS", True) else None,
+        "application_name": "lootbox",
+    },
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Redis carries ids and limits only; nothing of value lives there.
+REDIS_URL = env.str("REDIS_URL", embedded.broker_url(LOOTBOX_HOME))
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 120}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_TIME_LIMIT = 60
+CELERY_DB_REUSE_MAX = 1000
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "lootbox",
+    "operators",
+    "catalog",
+    "fairness",
+    "wallet",
+    "webhooks",
+    "vault",
+    "purchases",
+    "play",
+    "finance",
+]
+
+MIDDLEWARE = [
+    "lootbox.core.middleware.RequestId",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "lootbox.urls"
+WSGI_APPLICATION = "lootbox.wsgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+REST_FRAMEWORK = {
+    # Deny by default: a view says who may come in.
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_PARSER_CLASSES": ["lootbox.core.strict_json.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "lootbox.core.views.AlwaysJSON",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "lootbox.core.errors.answer_error",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "LootBox",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+# Contract section 12: a body is 64 KiB at most. The back-office's uploads set their own limit.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True
+APPEND_SLASH = False
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "no-referrer"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PRODUCTION else None
+
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(),
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": env.str("LOOTBOX_LOG_LEVEL", "INFO")},
+}

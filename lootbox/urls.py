@@ -1,0 +1,5 @@
+"""All addresses; each app says its own."""
+
+from django.urls import URLPattern, URLResolver
+
+urlpatterns: list[URLPattern | URLResolver] = []
