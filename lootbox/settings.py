@@ -57,6 +57,7 @@ DATABASES["default"] |= {
             "max_size": env.int("LOOTBOX_POOL_MAX", 16),
             "timeout": 10,
         },
+        "server_side_binding": True,
         # PgBouncer in transaction mode knows prepared statements from 1.21 on; with an older one, switch this off.
         "prepare_threshold": 2 if env.bool("LOOTBOX_PREPARED_STATEMENTS", True) else None,
         "application_name": "lootbox",
@@ -132,9 +133,10 @@ REST_FRAMEWORK = {
     # Deny by default: a view says who may come in.
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
-    "DEFAULT_PARSER_CLASSES": ["lootbox.core.strict_json.StrictJSONParser"],
+    # Bodies are read by lootbox.core.views, from the bytes that were signed.
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "lootbox.core.views.AlwaysJSON",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "lootbox.core.negotiation.AlwaysJSON",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "lootbox.core.errors.answer_error",
     "UNAUTHENTICATED_USER": None,
@@ -154,8 +156,9 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
-WHITENOISE_USE_FINDERS = True
+# Set when `collectstatic` has gathered the files; without it they are served from where they lie.
+STATIC_ROOT = env.str("LOOTBOX_STATIC_ROOT", "") or None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 APPEND_SLASH = False
 
 SECURE_CONTENT_TYPE_NOSNIFF = True

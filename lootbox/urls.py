@@ -1,5 +1,10 @@
 """All addresses; each app says its own."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from operators.views import UnknownView
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/s2s/", include("operators.urls")),
+    re_path(r"^api/s2s/", UnknownView.as_view()),
+]

@@ -1,11 +1,12 @@
 """The one registry of what the API can refuse with, and the one handler that answers it (contract sections 1 and 12)."""
 
 import enum
+import math
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import structlog
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -147,16 +148,21 @@ def answer_error(exc: Exception, context: dict[str, Any]) -> Response:
 
 
 def _translate(exc: Exception) -> ApiError | None:
-    match exc:
-        case ApiError():
-            return exc
-        case Http404() | exceptions.NotFound():
-            return ApiError(ErrorCode.NOT_FOUND)
-        case exceptions.MethodNotAllowed():
-            return ApiError(ErrorCode.METHOD_NOT_ALLOWED)
-        case RequestDataTooBig():
-            return ApiError(ErrorCode.PAYLOAD_TOO_LARGE)
-        case exceptions.ParseError() | exceptions.UnsupportedMediaType():
-            return ApiError(ErrorCode.MALFORMED_REQUEST)
-        case _:
-            return None
+    if isinstance(exc, ApiError):
+        return exc
+    if isinstance(exc, exceptions.Throttled):
+        return ApiError(ErrorCode.RATE_LIMITED, retry_after=math.ceil(exc.wait or 1))
+    for kind, code in _FRAMEWORK_REFUSALS.items():
+        if isinstance(exc, kind):
+            return ApiError(code)
+    return None
+
+
+# RequestDataTooBig is a SuspiciousOperation too, so it stands first.
+_FRAMEWORK_REFUSALS: Final[Mapping[type[Exception], ErrorCode]] = {
+    Http404: ErrorCode.NOT_FOUND,
+    exceptions.NotFound: ErrorCode.NOT_FOUND,
+    exceptions.MethodNotAllowed: ErrorCode.METHOD_NOT_ALLOWED,
+    RequestDataTooBig: ErrorCode.PAYLOAD_TOO_LARGE,
+    SuspiciousOperation: ErrorCode.MALFORMED_REQUEST,
+}

@@ -6,9 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
-from rest_framework.exceptions import ParseError
-from rest_framework.parsers import BaseParser
-
 MAX_DEPTH: Final = 16
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BRACKET = re.compile(r"[\[\]{}]")
@@ -70,27 +67,3 @@ def _float(text: str) -> float:
     if not math.isfinite(value):
         raise MalformedJSON("a number is not finite")
     return value
-
-
-class StrictJSONParser(BaseParser):
-    """The only door for a request's body: one JSON object, or `MALFORMED_REQUEST`."""
-
-    media_type = "application/json"
-
-    def parse(
-        self,
-        stream: Any,
-        media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,  # noqa: ARG002 - DRF's signature
-    ) -> dict[str, Any]:
-        """Return the object in `stream`. Raises `ParseError`, answered as `MALFORMED_REQUEST`."""
-        charset = (media_type or "").partition("charset=")[2].strip(" \"'").lower()
-        if charset not in {"", "utf-8", "utf8"}:
-            raise ParseError
-        try:
-            value = loads(stream.read())
-        except MalformedJSON as error:
-            raise ParseError from error
-        if not isinstance(value, dict):
-            raise ParseError
-        return value

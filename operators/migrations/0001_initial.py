@@ -3,8 +3,9 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import lootbox.core.crypto
 from django.db import migrations, models
+
+import lootbox.core.crypto
 
 
 class Migration(migrations.Migration):

@@ -1,0 +1,46 @@
+"""The base of every API view: strict JSON in, JSON out, whatever the Accept header says."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+from django.utils import timezone
+from rest_framework.views import APIView
+
+from lootbox.core import strict_json
+from lootbox.core.errors import ApiError, ErrorCode
+from lootbox.core.fields import Query, Reader
+
+JSON_TYPES = frozenset({"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"})
+
+
+class ApiView(APIView):
+    """A view of the API. `moves_money` says that its errors carry `moneyMoved` (contract section 1)."""
+
+    permission_classes: Sequence[Any] = ()
+    metadata_class = None  # OPTIONS is a method like any other: not allowed unless a view answers it
+    moves_money = False
+
+    def read_body(self, *, optional: bool = False) -> Reader:
+        """Return a reader of the body's JSON object. With `optional`, no body is an empty one. Raises `MALFORMED_REQUEST`."""
+        request = self.request._request  # noqa: SLF001 - the raw bytes, which the signature was checked over
+        if optional and not request.body:
+            return Reader({})
+        if request.headers.get("Content-Type", "").lower() not in JSON_TYPES:
+            raise ApiError(ErrorCode.MALFORMED_REQUEST, "Send the body with Content-Type: application/json.")
+        try:
+            value = strict_json.loads(request.body)
+        except strict_json.MalformedJSON as error:
+            raise ApiError(ErrorCode.MALFORMED_REQUEST, f"The body could not be read: {error}.") from error
+        if not isinstance(value, dict):
+            raise ApiError(ErrorCode.MALFORMED_REQUEST)
+        return Reader(value)
+
+    def read_query(self) -> Query:
+        """Return a reader of the query string; of a parameter that stands twice the last one counts."""
+        return Query(self.request.query_params)
+
+    @property
+    def now(self) -> dt.datetime:
+        """Return the clock's time: a view is a door, and services take the time as an argument."""
+        return timezone.now()

@@ -1,0 +1,12 @@
+"""Finding operators and players."""
+
+from operators.configuration import InvalidSetting
+from operators.models import Operator
+
+
+def operator_by_slug(*, slug: str) -> Operator:
+    """Return the operator. Raises `InvalidSetting` with a sentence when there is none."""
+    operator = Operator.objects.filter(slug=slug).first()
+    if operator is None:
+        raise InvalidSetting(f"There is no operator {slug}. Make one with: manage.py create_operator {slug}")
+    return operator
