@@ -141,13 +141,13 @@ def resolve(origin: Origin, *, deadline: float) -> list[Address]:
 
 def _check_host(host: str, port: int | None, *, allow_private: bool) -> None:
     literal = _literal(host)
+    if "%" in host or not (literal or _NAME.fullmatch(host)):
+        raise UnacceptableURL("The URL's host is not a host name. Write names in other scripts in their xn-- form.")
     if not allow_private:
         if port not in {None, 443}:
             raise UnacceptableURL("The URL must use port 443; leave the port out.")
         if literal or "." not in host:
             raise UnacceptableURL("The URL must name a public host, such as wallet.example.com, and not an IP address.")
-    if not literal and not _NAME.fullmatch(host):
-        raise UnacceptableURL("The URL's host is not a host name. Write names in other scripts in their xn-- form.")
 
 
 def _literal(host: str) -> Address | None:
@@ -184,10 +184,13 @@ def _lookup(host: str, deadline: float) -> list[str]:
 
 def _look_up(host: str, lookup: Future[list[str]]) -> None:
     try:
-        infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        lookup.set_result(list(dict.fromkeys(str(info[4][0]) for info in infos)))
+        try:
+            infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        finally:
+            # Before it is answered, so that nobody who asks afterwards is given what was found for others.
+            with _lookups_lock:
+                del _lookups[host]
     except OSError as error:
         lookup.set_exception(error)
-    finally:
-        with _lookups_lock:
-            del _lookups[host]
+    else:
+        lookup.set_result(list(dict.fromkeys(str(info[4][0]) for info in infos)))
