@@ -5,13 +5,14 @@ ends with the last of them, so a command beside a running demo shares the demo's
 """
 
 import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lootbox.embedded.broker import EmbeddedBroker
 from lootbox.embedded.places import broker_socket, broker_url, database_url, socket_directory
 from lootbox.embedded.postgres import EmbeddedPostgres
-from lootbox.embedded.server import EmbeddedServerError
+from lootbox.embedded.server import EmbeddedServerError, Server
 
 __all__ = [
     "EmbeddedBroker",
@@ -26,15 +27,13 @@ __all__ = [
 
 
 @contextlib.contextmanager
-def running(home: Path, *, postgres: bool = True, broker: bool = True, fast: bool = False) -> Iterator[None]:
-    """Hold the embedded servers of `home` for the block, starting what nobody runs yet.
+def running(home: Path, *, fast: bool = False) -> Iterator[Sequence[Server]]:
+    """Hold the embedded servers of `home` for the block, starting what nobody runs yet, and yield them.
 
-    What is started here ends with the block, or with the last other process that came to use it meanwhile. `fast` gives up
-    durability, for data that is thrown away. Raises EmbeddedServerError when a server can't be started.
+    One that DATABASE_URL or REDIS_URL stands in for is left out. What is started here ends with the block, or with the last
+    other process that came to use it meanwhile. `fast` gives up durability, for data that is thrown away. Raises
+    EmbeddedServerError when a server can't be started.
     """
+    stand_ins: dict[str, type[Server]] = {"DATABASE_URL": EmbeddedPostgres, "REDIS_URL": EmbeddedBroker}
     with contextlib.ExitStack() as held:
-        if postgres:
-            held.enter_context(EmbeddedPostgres(home, fast=fast))
-        if broker:
-            held.enter_context(EmbeddedBroker(home))
-        yield
+        yield [held.enter_context(kind(home, fast=fast)) for name, kind in stand_ins.items() if name not in os.environ]

@@ -44,7 +44,7 @@ def _default_home() -> Path:
 
 
 def _run(command: list[str], *, home: Path, fast: bool) -> int:
-    with running(home, postgres="DATABASE_URL" not in os.environ, broker="REDIS_URL" not in os.environ, fast=fast):
+    with running(home, fast=fast):
         child = subprocess.Popen(command, env=os.environ | {"LOOTBOX_HOME": str(home)}, preexec_fn=die_with_parent())  # noqa: S603, PLW1509
         # Ctrl-C in a terminal reaches the command by itself, and this process waits for what it makes of it.
         signal.signal(signal.SIGINT, lambda *_: None)

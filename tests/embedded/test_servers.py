@@ -26,6 +26,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
+@pytest.fixture(autouse=True)
+def no_stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def connect(home: Path) -> psycopg.Connection:
     parsed = environ.Env.db_url_config(embedded.database_url(home))
     return psycopg.connect(
@@ -55,16 +61,16 @@ class TestRunning:
         assert not any(any(working_in(server.data)) for server in servers)
 
     def test_keeps_data_and_durability(self, home: Path) -> None:
-        with running(home, broker=False), connect(home) as connection:
+        with EmbeddedPostgres(home), connect(home) as connection:
             connection.execute("CREATE TABLE kept (word text)")
             connection.execute("INSERT INTO kept VALUES ('still here')")
             assert connection.execute("SHOW fsync").fetchone() == ("on",)
-        with running(home, broker=False), connect(home) as connection:
+        with EmbeddedPostgres(home), connect(home) as connection:
             assert connection.execute("SELECT word FROM kept").fetchone() == ("still here",)
 
     def test_leaves_to_others_what_others_hold(self, home: Path) -> None:
         with EmbeddedPostgres(home) as mine:
-            with running(home, broker=False):
+            with EmbeddedPostgres(home):
                 pass
             assert mine.is_running()
 
@@ -87,8 +93,8 @@ class TestRunning:
 
     def test_starts_once_for_two_who_come_at_once(self, tmp_path: Path) -> None:
         program = (
-            "import sys; from pathlib import Path; from lootbox.embedded import running\n"
-            "with running(Path(sys.argv[1]), broker=False):\n"
+            "import sys; from pathlib import Path; from lootbox.embedded import EmbeddedPostgres\n"
+            "with EmbeddedPostgres(Path(sys.argv[1])):\n"
             "    print((Path(sys.argv[1]) / 'postgres/postmaster.pid').read_text().split()[0], flush=True)\n"
             "    sys.stdin.read()\n"
         )
@@ -115,6 +121,12 @@ class TestRunning:
         with pytest.raises(EmbeddedServerError, match="LOOTBOX_HOME"), running(tmp_path / "file"):
             pass
 
+    def test_leaves_out_a_server_that_another_stands_in_for(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DATABASE_URL", "postgres://somewhere.else/lootbox")
+        with running(home) as servers:
+            assert [type(server) for server in servers] == [EmbeddedBroker]
+            assert not EmbeddedPostgres(home).is_running()
+
 
 class TestRecovery:
     @pytest.fixture
@@ -129,7 +141,7 @@ class TestRecovery:
         os.kill(postmaster(home), signal.SIGKILL)
         wait_until_ended(held)
         assert (home / "postgres" / "postmaster.pid").exists()
-        with running(home, broker=False), connect(home) as connection:
+        with EmbeddedPostgres(home), connect(home) as connection:
             assert connection.execute("SELECT number FROM committed").fetchone() == (42,)
 
     def test_starts_again_when_the_lock_file_names_another_program(self, home: Path, held: EmbeddedPostgres) -> None:
@@ -137,13 +149,13 @@ class TestRecovery:
         text = lock.read_text()
         held.stop()
         lock.write_text(text.replace(text.partition("\n")[0], str(os.getpid()), 1))
-        with running(home, broker=False), connect(home) as connection:
+        with EmbeddedPostgres(home), connect(home) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
 
     def test_begins_anew_after_a_first_start_that_was_killed(self, tmp_path: Path) -> None:
         (tmp_path / "postgres.unfinished").mkdir()
         (tmp_path / "postgres.unfinished" / "PG_VERSION").write_text("half")
-        with running(tmp_path, broker=False), connect(tmp_path) as connection:
+        with EmbeddedPostgres(tmp_path), connect(tmp_path) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
 
     def test_ends_the_servers_of_a_holder_that_was_killed(self, home: Path) -> None:
@@ -160,7 +172,7 @@ class TestRecovery:
 
     def test_says_why_a_server_can_not_start(self, tmp_path: Path) -> None:
         (tmp_path / "postgres").mkdir(mode=0o700)
-        with pytest.raises(EmbeddedServerError, match=r"postgres\.log"), running(tmp_path, broker=False):
+        with pytest.raises(EmbeddedServerError, match=r"postgres\.log"), EmbeddedPostgres(tmp_path):
             pass
 
 
@@ -173,9 +185,6 @@ class TestExec:
             "sys.exit(7 if EmbeddedPostgres(home).is_running() and EmbeddedBroker(home).is_running() else 1)"
         )
         wrapper = [sys.executable, "-m", "lootbox.embedded", "exec", "--temporary", "--fast", "--"]
-        environment = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
-        result = subprocess.run(
-            [*wrapper, sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True, check=False
-        )
+        result = subprocess.run([*wrapper, sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=False)
         assert result.returncode == 7
         assert not Path(result.stdout.strip()).exists()
