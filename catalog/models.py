@@ -82,6 +82,10 @@ class Box(models.Model):
     slug = models.CharField(max_length=100)
     name = models.JSONField()
     image_url = models.CharField(max_length=2048, blank=True, default="")
+    image_webp_url = models.CharField(max_length=2048, blank=True, default="", db_default="", help_text="The picture as WebP.")
+    image_alt = models.JSONField(
+        default=dict, db_default=models.Value({}, models.JSONField()), blank=True, help_text="Empty: the box's name."
+    )
     active = models.BooleanField(default=True)
     refundable = models.BooleanField(default=True)
     attributes = models.JSONField(default=dict, blank=True)
@@ -129,13 +133,14 @@ class BoxVersion(models.Model):
 
 
 class Prize(models.Model):
-    """One line of a version's prize table. `value_minor` is in the version's currency, `name` as it was published."""
+    """One line of a version's prize table, as it was published. `value_minor` is in the version's currency."""
 
     operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="+")
     version = models.ForeignKey(BoxVersion, on_delete=models.PROTECT, db_constraint=False, related_name="prizes")
     index = models.PositiveIntegerField()
     kind = models.CharField(max_length=5, choices=PrizeKind)
     item = models.ForeignKey(Item, on_delete=models.PROTECT, db_constraint=False, null=True, related_name="+")
+    item_type = models.CharField(max_length=10, choices=ItemType, blank=True, default="", db_default="")
     name = models.JSONField()
     value_minor = models.BigIntegerField()
     weight = models.BigIntegerField()
