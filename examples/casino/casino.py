@@ -147,7 +147,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_json(401, {"accepted": False, "errorCode": "INVALID_SIGNATURE"})
             return
         try:
-            call = cashier.read(body, self.headers.get("Idempotency-Key"))
+            call = cashier.read(body)
         except cashier.InvalidCall as error:
             self.send_json(400, {"accepted": False, "errorCode": "INVALID_REQUEST", "message": str(error)})
             return
