@@ -15,7 +15,6 @@ def migrate_if_pending(home: Path) -> None:
     with (home / "migrate.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _pending():
-            print("Bringing the embedded database up to date.", file=sys.stderr)
             call_command("migrate", verbosity=0, interactive=False)
 
 
