@@ -5,15 +5,13 @@ import os
 import sys
 from contextlib import ExitStack
 
-import django
-import psycopg
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
-from django.db import OperationalError, connection
+from django.db import OperationalError
 
 from lootbox.embedded import EmbeddedServerError, running
-from lootbox.embedded.migrating import migrate_if_pending
+from lootbox.embedded.database import reach_database
 
 # Commands that need no server; the demo starts them itself, and says so.
 SERVERLESS = {"check", "collectstatic", "compilemessages", "demo", "help", "makemessages", "spectacular", "version"}
@@ -31,7 +29,8 @@ def main(arguments: list[str]) -> None:
         with ExitStack() as servers:
             if command not in SERVERLESS and not {"-h", "--help"} & set(arguments):
                 servers.enter_context(running(settings.LOOTBOX_HOME))
-                reach_database(migrate=command not in MIGRATING)
+                migrate = command not in MIGRATING and "DATABASE_URL" not in os.environ
+                reach_database(settings.LOOTBOX_HOME, migrate=migrate)
             execute_from_command_line(arguments)
     except (EmbeddedServerError, ImproperlyConfigured) as error:
         sys.exit(one_line(error))
@@ -39,18 +38,6 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"The database can't be used: {one_line(error)} Start it, or correct or unset DATABASE_URL.")
     except broker_errors() as error:
         sys.exit(f"The broker can't be used: {one_line(error)} Start it, or correct or unset REDIS_URL.")
-
-
-def reach_database(*, migrate: bool) -> None:
-    """Connect once, and bring an embedded database up to date. Raises OperationalError when there is no connecting."""
-    django.setup()
-    try:
-        # Not through the pool, which would try for ten seconds and log each try.
-        psycopg.connect(**connection.get_connection_params()).close()
-    except psycopg.OperationalError as error:
-        raise OperationalError(str(error)) from error
-    if migrate and "DATABASE_URL" not in os.environ:
-        migrate_if_pending(settings.LOOTBOX_HOME)
 
 
 def broker_errors() -> tuple[type[Exception], ...]:

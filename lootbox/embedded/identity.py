@@ -42,7 +42,7 @@ def ordinary_identity(*, program: str, home: Path) -> Identity:
 
     privileges = [f"--{which}=-all,+dac_override" for which in ("inh-caps", "ambient-caps", "bounding-set")]
     user = [f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups", "--securebits=+no_setuid_fixup"]
-    # The secure bit makes access(2) count the privilege. A change of user clears what `die` asked for, so setpriv asks once more.
+    # The secure bit makes access(2) count the privilege. A change of user clears what `die` asked for, so setpriv asks again.
     setpriv = (shutil.which("setpriv") or "setpriv", *user, *privileges, "--pdeathsig=INT")
     for identity in (Identity(0, (), preexec), Identity(_NOBODY, setpriv, die)):
         if _works(identity, program):

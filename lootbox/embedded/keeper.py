@@ -8,7 +8,6 @@ import contextlib
 import fcntl
 import os
 import selectors
-import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from lootbox.embedded.broker import EmbeddedBroker
 from lootbox.embedded.postgres import EmbeddedPostgres
-from lootbox.embedded.processes import end, working_in
+from lootbox.embedded.processes import end, end_all, working_in
 from lootbox.embedded.server import ENDED, READY, SHARED, EmbeddedServerError, Server
 
 _PATIENCE_S = 20.0
@@ -46,7 +45,8 @@ def keep(server: Server, first: socket.socket) -> None:
             if server.is_running():
                 return
             time.sleep(0.05)
-        _end_leftovers(server)
+        # What a killed keeper's server left behind has been told to end already.
+        end_all(lambda: working_in(server.data), patience_s=_PATIENCE_S)
         process = server.spawn()
         try:
             _wait_until_it_answers(server, process)
@@ -97,17 +97,6 @@ def _wait_until_it_answers(server: Server, process: subprocess.Popen[bytes]) -> 
         if time.monotonic() > deadline:
             raise EmbeddedServerError(f"{server.title} did not answer within {_ANSWER_DEADLINE_S:.0f} s")
         time.sleep(0.02)
-
-
-def _end_leftovers(server: Server) -> None:
-    """End what a killed keeper's server left behind: most has been told to end already, and is given time for it."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while leftovers := list(working_in(server.data)):
-        if time.monotonic() > deadline:
-            for process in leftovers:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
-        time.sleep(0.05)
 
 
 def _locked(descriptor: int) -> bool:

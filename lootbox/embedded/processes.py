@@ -1,14 +1,15 @@
 """What Linux offers to tie processes together and to find them."""
 
+import contextlib
 import ctypes
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 _CLONE_NEWUSER = 0x10000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -25,11 +26,6 @@ def die_with_parent(by: signal.Signals = signal.SIGTERM) -> Callable[[], None]:
     return preexec
 
 
-def adopt_orphans() -> None:
-    """Make this process the parent of all processes below it whose own parent ends, so that none is lost sight of."""
-    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
-
-
 def enter_user_namespace(*, inside_id: int) -> None:
     """Enter a user namespace in which this user is called `inside_id`; to the files it is still who it was.
 
@@ -44,10 +40,20 @@ def enter_user_namespace(*, inside_id: int) -> None:
 
 def working_in(directory: Path) -> Iterator[int]:
     """Yield the ids of the processes whose working directory is `directory`, as a server's is its data directory."""
+    yield from _processes(lambda entry: (entry / "cwd").readlink() == directory)
+
+
+def started_with(name: str, value: str) -> Iterator[int]:
+    """Yield the ids of the processes that were started with this environment variable, and of those below them."""
+    assignment = os.fsencode(f"{name}={value}")
+    yield from _processes(lambda entry: assignment in (entry / "environ").read_bytes().split(b"\0"))
+
+
+def _processes(condition: Callable[[Path], bool]) -> Iterator[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                if (entry / "cwd").readlink() == directory:
+                if condition(entry):
                     yield int(entry.name)
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue  # it has ended meanwhile, or is another user's
@@ -62,6 +68,17 @@ def end(process: subprocess.Popen[bytes], *, by: Sequence[signal.Signals], patie
         except subprocess.TimeoutExpired:
             continue
         return
+
+
+def end_all(processes: Callable[[], Iterator[int]], *, patience_s: float) -> None:
+    """Wait for `processes` to end, as they have been told to, and after `patience_s` end them by SIGKILL."""
+    deadline = time.monotonic() + patience_s
+    while remaining := list(processes()):
+        if time.monotonic() > deadline:
+            for process in remaining:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+        time.sleep(0.05)
 
 
 def _check(status: int) -> None:

@@ -115,11 +115,17 @@ class Server(ABC):
                 stderr=log,
                 start_new_session=True,  # Ctrl-C in the terminal is for the holders
             )
-        ours.settimeout(_START_DEADLINE_S)
-        if ours.recv(1) == READY:
+        ready = False
+        try:
+            ours.settimeout(_START_DEADLINE_S)
+            ready = ours.recv(1) == READY
+        finally:
+            if not ready:  # also when interrupted: the keeper then ends what it has begun
+                ours.close()
+                self._keeper.wait()
+        if ready:
             return ours
-        ours.close()
-        if self._keeper.wait() == 0:
+        if self._keeper.returncode == 0:
             return None  # another keeper was faster
         raise EmbeddedServerError(f"{self.title} could not be started; {self.log} ends with: {_last_line(self.log)}")
 
