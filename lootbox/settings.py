@@ -35,6 +35,7 @@ LOOTBOX_RECOVERY_STEPS_S: list[float] = env.list(
     "LOOTBOX_RECOVERY_STEPS_S", cast=float, default=[1, 5, 30, 120, 600, 3600, 86400]
 )
 LOOTBOX_RATE_MAX_AGE_S = env.float("LOOTBOX_RATE_MAX_AGE_S", 7 * 86400.0)
+LOOTBOX_RATES_URL = env.str("LOOTBOX_RATES_URL", "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml")
 
 # Webhooks (contract section 11), sessions (section 8), rate limit (section 12).
 LOOTBOX_WEBHOOK_RETRY_S: list[float] = env.list(
