@@ -34,6 +34,7 @@ LOOTBOX_ABANDON_AFTER_S = env.float("LOOTBOX_ABANDON_AFTER_S", 120.0)
 LOOTBOX_RECOVERY_STEPS_S: list[float] = env.list(
     "LOOTBOX_RECOVERY_STEPS_S", cast=float, default=[1, 5, 30, 120, 600, 3600, 86400]
 )
+LOOTBOX_RATES_URL = env.str("LOOTBOX_RATES_URL", "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml")
 LOOTBOX_RATE_MAX_AGE_S = env.float("LOOTBOX_RATE_MAX_AGE_S", 7 * 86400.0)
 LOOTBOX_RATES_URL = env.str("LOOTBOX_RATES_URL", "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml")
 

@@ -6,5 +6,7 @@ from operators.views import UnknownView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/s2s/", include("operators.urls")),
+    path("api/s2s/", include("catalog.urls")),
+    path("api/s2s/", include("purchases.urls")),
     re_path(r"^api/s2s/", UnknownView.as_view()),
 ]

@@ -6,6 +6,7 @@ from typing import Final
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from lootbox.core.crypto import EncryptedTextField
 
@@ -25,7 +26,7 @@ class Operator(models.Model):
     wallet_rollback = models.BooleanField(default=False, help_text="The wallet knows wallet.rollback (contract section 10).")
     webhook_url = models.CharField(max_length=2048, blank=True, default="")
     outbound_secret = EncryptedTextField()
-    previous_outbound_secret = EncryptedTextField(null=True)
+    previous_outbound_secret = EncryptedTextField(default="")
     previous_secret_until = models.DateTimeField(null=True, help_text="Until then outbound calls carry both signatures.")
 
     games = ArrayField(models.CharField(max_length=40), default=list)
@@ -95,7 +96,7 @@ class Player(models.Model):
     external_id = models.CharField(max_length=190, db_collation="C")
     blocked = models.BooleanField(default=False)
     capped = models.BooleanField(default=False, help_text="Has spending caps; purchases then count under a lock.")
-    created_at = models.DateTimeField(db_default=models.functions.Now())
+    created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         constraints = [

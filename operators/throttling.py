@@ -61,7 +61,7 @@ class PerKey(BaseThrottle):
         if cls._client is None:
             cls._client = connect()
         answer = cls._client.eval(SCRIPT, 1, f"rate:{key_id}", limit, limit * BURST_FACTOR)
-        return int(answer)  # type: ignore[arg-type]
+        return int(answer)
 
 
 def connect() -> redis.Redis:

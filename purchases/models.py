@@ -55,7 +55,9 @@ class Round(models.Model):
     fx_source = models.CharField(max_length=40, blank=True)
     fx_at = models.DateTimeField(null=True)
     fence = models.PositiveIntegerField(default=1)
-    lease_until = models.DateTimeField(null=True)
+    lease_until = models.DateTimeField(null=True, help_text="Until then a retry waits for the caller that is at work.")
+    recover_at = models.DateTimeField(null=True, help_text="When recovery takes it up, if nobody retries before.")
+    undone_at = models.DateTimeField(null=True, help_text="When recovery began to undo it; nothing draws it from then on.")
     locked_by = models.UUIDField(null=True)
     purchased_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)
@@ -83,12 +85,16 @@ class Round(models.Model):
                 )
                 | (~Q(state="settled") & Q(nonce__isnull=True, seed_pair__isnull=True, settled_at__isnull=True)),
             ),
+            models.CheckConstraint(
+                name="round_recovery_unfinished",
+                condition=Q(recover_at__isnull=True) | Q(state__in=["pending", "undoing"]),
+            ),
             models.CheckConstraint(name="round_lock_held", condition=Q(locked_by__isnull=True) | Q(state="held")),
         ]
         indexes = [
             models.Index(name="round_player", fields=["operator", "player", "-purchased_at", "-id"]),
             models.Index(name="round_expiry", fields=["expires_at"], condition=Q(state="held")),
-            models.Index(name="round_unfinished", fields=["operator"], condition=Q(state__in=["pending", "undoing"])),
+            models.Index(name="round_recovery", fields=["recover_at"], condition=Q(recover_at__isnull=False)),
         ]
 
 

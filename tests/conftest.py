@@ -1,23 +1,81 @@
-"""The cast that tests share: an operator with its backend, and a stranger."""
+"""The cast that tests share: Acme with its backend, wallet and boxes, and a stranger who must never see any of it."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
+from catalog.importing import import_boxes
+from lootbox.core import http
 from operators import services
 from operators.services import NewOperator
+from tests.casino_wallet import Casino, CasinoWallet
+from tests.faulty_server import FaultyServer
 from tests.signed import SignedClient
 
+COMPASS = {
+    "sku": "compass",
+    "name": "Brass Compass",
+    "type": "physical",
+    "valueMinor": 480,
+    "cashbackMinor": 120,
+    "shippable": True,
+}
+HARBOUR: dict[str, Any] = {
+    "slug": "harbour",
+    "name": "Harbour Crate",
+    "priceMinor": 500,
+    "prizes": [
+        {"weight": 90, "item": "compass"},
+        {"weight": 9, "cash": {"name": "5 euro", "valueMinor": 500}},
+        {"weight": 1, "bonus": {"code": "FS10", "name": "10 free spins", "valueMinor": 100, "payload": {"spins": 10}}},
+    ],
+}
+SURE_ITEM = HARBOUR | {"slug": "sure-item", "name": "Sure Item", "prizes": [{"weight": 1, "item": "compass"}]}
+SURE_CASH = HARBOUR | {
+    "slug": "sure-cash",
+    "name": "Sure Cash",
+    "prizes": [{"weight": 1, "cash": {"name": "2 euro", "valueMinor": 200}}],
+}
+SURE_BONUS = HARBOUR | {"slug": "sure-bonus", "name": "Sure Bonus", "prizes": [HARBOUR["prizes"][2]]}
 
-def make_operator(slug: str = "acme", **options: object) -> NewOperator:
+
+def make_operator(slug: str = "acme", **options: Any) -> NewOperator:
     """Return an operator made as `create_operator` makes it."""
     given = {"name": slug.title(), "currency": "EUR", "currencies": [], "wallet_url": "", "webhook_url": ""} | options
-    return services.create_operator(slug=slug, at=timezone.now(), **given)  # type: ignore[arg-type]
+    return services.create_operator(slug=slug, at=timezone.now(), **given)
+
+
+def publish_boxes(made: NewOperator, *boxes: dict[str, Any]) -> dict[str, int]:
+    """Return the current version of each box by slug, after importing them as `import_boxes` does."""
+    document = {"items": [COMPASS], "boxes": list(boxes)}
+    result = import_boxes(operator=made.operator, document=document, at=timezone.now())
+    return {box.slug: box.box_version_id for box in result.boxes}
 
 
 @pytest.fixture
-def acme(transactional_db: None) -> NewOperator:  # noqa: ARG001 - real commits
+def casino(settings: Settings) -> Iterator[Casino]:
+    """Return Acme's casino: a wallet on a real socket."""
+    settings.LOOTBOX_ALLOW_PRIVATE_URLS = True
+    settings.LOOTBOX_WALLET_TIMEOUT_S = 2.0
+    wallet = CasinoWallet()
+    with FaultyServer(wallet.answer) as server:
+        yield Casino(wallet, server)
+        http.close_connections()
+
+
+@pytest.fixture
+def acme(transactional_db: None, casino: Casino) -> NewOperator:  # noqa: ARG001 - real commits
     """Return the operator that tests are about, with its key and secrets."""
-    return make_operator()
+    return make_operator(wallet_url=casino.url)
+
+
+@pytest.fixture
+def boxes(acme: NewOperator) -> dict[str, int]:
+    """Return the current box version of each of Acme's boxes."""
+    return publish_boxes(acme, HARBOUR, SURE_ITEM, SURE_CASH, SURE_BONUS)
 
 
 @pytest.fixture

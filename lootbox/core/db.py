@@ -15,4 +15,5 @@ def rows(sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Return what one statement answers. Outside a phase it commits by itself, which saves two round trips."""
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
-        return cursor.fetchall()
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found

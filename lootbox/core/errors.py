@@ -151,7 +151,7 @@ def _translate(exc: Exception) -> ApiError | None:
     if isinstance(exc, ApiError):
         return exc
     if isinstance(exc, exceptions.Throttled):
-        return ApiError(ErrorCode.RATE_LIMITED, retry_after=math.ceil(exc.wait or 1))
+        return ApiError(ErrorCode.RATE_LIMITED, retry_after=math.ceil(getattr(exc, "wait", None) or 1))
     for kind, code in _FRAMEWORK_REFUSALS.items():
         if isinstance(exc, kind):
             return ApiError(code)

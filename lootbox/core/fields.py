@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from lootbox.core.errors import ApiError, ErrorCode
-from lootbox.core.money import MAX_MINOR, is_currency
+from lootbox.core.money import MAX_MINOR
 
 # C0, DEL and C1 control characters, and lone surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -91,14 +91,6 @@ class Reader:
         self._note(name, value, f"Send one of: {', '.join(options)}.")
         return default or ""
 
-    def optional_currency(self, name: str) -> str | None:
-        """Return an ISO 4217 code, or None when the field was not sent. Raises `UNSUPPORTED_CURRENCY` for another word."""
-        value = self.optional_text(name, maximum=16)
-        if value and not is_currency(value):
-            self.problems.raise_any()
-            raise ApiError(ErrorCode.UNSUPPORTED_CURRENCY, f"{value} is not an ISO 4217 currency.")
-        return value
-
     def objects(self, name: str, *, maximum: int, minimum: int = 1) -> Iterator["Reader"]:
         """Yield a reader for each object of a required list of `minimum` to `maximum` objects."""
         value = self._data.get(name, _MISSING)
@@ -126,7 +118,7 @@ class Reader:
         self._note(name, value, f"Send a list of {minimum} to {maximum} different positive integers.")
         return []
 
-    def object(self, name: str, *, required: bool = True) -> "Reader":
+    def nested(self, name: str, *, required: bool = True) -> "Reader":
         """Return a reader for an object; an empty one when it is missing or wrong."""
         value = self._data.get(name, _MISSING if required else {})
         path = f"{self._path}{name}."
@@ -180,6 +172,16 @@ class Query:
             self.problems.add(name, "Send a whole number from 1 up.")
             return default
         return min(int(value), largest)
+
+    def choices(self, name: str, *, options: Collection[str]) -> list[str]:
+        """Return the words of a comma list, all options when it was not sent."""
+        value = self._parameters.get(name)
+        if value is None:
+            return list(options)
+        words = value.split(",")
+        if not set(words) <= set(options):
+            self.problems.add(name, f"Send a comma list of: {', '.join(options)}.")
+        return words
 
     def moment(self, name: str, *, end: bool = False) -> dt.datetime | None:
         """Return a time in UTC, or None when not sent. With `end`, one without fraction means that whole second."""

@@ -1,0 +1,39 @@
+"""The events that tell an operator of its rounds (contract section 11)."""
+
+import datetime as dt
+
+from operators.models import Operator
+from purchases.rounds import RoundFacts, bonus_json
+from webhooks import outbox
+from webhooks.models import EventType
+from webhooks.outbox import PreparedEvent
+
+
+def of_round(*, event: EventType, facts: RoundFacts, operator: Operator, at: dt.datetime) -> PreparedEvent:
+    """Return the event that carries the round as a purchase answers it."""
+    return outbox.prepare(
+        type=event,
+        subject=facts.public_id,
+        player_external_id=facts.player,
+        data={"round": facts.as_json(operator=operator)},
+        at=at,
+    )
+
+
+def of_settlement(*, facts: RoundFacts, operator: Operator, at: dt.datetime) -> list[PreparedEvent]:
+    """Return the settlement's events: the round, then each bonus that it drew."""
+    bonuses = [bonus_json(public_id=facts.public_id, reel=reel, currency=facts.currency) for reel in facts.reels]
+    return [
+        of_round(event=EventType.ROUND_SETTLED, facts=facts, operator=operator, at=at),
+        *(
+            outbox.prepare(
+                type=EventType.BONUS_ENTITLEMENT,
+                subject=facts.public_id,
+                player_external_id=facts.player,
+                data={"bonus": bonus},
+                at=at,
+            )
+            for bonus in bonuses
+            if bonus is not None
+        ),
+    ]

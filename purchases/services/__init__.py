@@ -1,0 +1,1 @@
+"""The orchestrator of rounds: buy, open a held one, cancel, recover. One module a use case."""

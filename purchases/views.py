@@ -1,0 +1,74 @@
+"""Rounds on the signed surface (contract sections 3, 5, 6 and 7)."""
+
+import secrets
+from uuid import UUID
+
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from lootbox.core.pagination import Page, decode_cursor
+from operators.views import S2SView
+from purchases import history, selectors
+from purchases.answers import PurchaseAnswer
+from purchases.requests import EXTERNAL_ID_LENGTH, read_open_held, read_player, read_purchase
+from purchases.services import buying, opening
+
+REPLAYED = {"Idempotent-Replayed": "true"}
+
+
+class PurchaseView(S2SView):
+    """`POST /api/s2s/purchase`: buy and open, buy and hold, or open a held round (contract section 5)."""
+
+    moves_money = True
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+        """Answer the round, 200 for an open and 201 for a pre-pay."""
+        body, operator = self.read_body(), self.operator
+        player = read_player(body)
+        if body.has("roundPublicId"):
+            answer = opening.open_held(request=read_open_held(body, operator=operator, player=player), clock=timezone.now)
+        else:
+            purchase = read_purchase(body, operator=operator, player=player)
+            answer = buying.purchase(request=purchase, clock=timezone.now, secrets=secrets.token_hex)
+        return self.answer(answer)
+
+    def answer(self, answer: PurchaseAnswer) -> Response:
+        """Return the response for a purchase's answer."""
+        headers = REPLAYED if answer.replayed else {}
+        return Response(answer.as_json(operator=self.operator), status=answer.status, headers=headers)
+
+
+class RoundView(S2SView):
+    """`GET /api/s2s/rounds/{publicId}` (contract section 7)."""
+
+    def get(self, request: Request, public_id: str) -> Response:  # noqa: ARG002 - DRF's signature
+        """Answer the round with its wallet calls."""
+        return Response(selectors.round_with_calls(operator=self.operator, round_public_id=public_id))
+
+
+class HistoryView(S2SView):
+    """`GET /api/s2s/history` (contract section 7)."""
+
+    def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+        """Answer a page of a player's history, newest first."""
+        query = self.read_query()
+        external_id = query.text("playerExternalId", maximum=EXTERNAL_ID_LENGTH)
+        types = query.choices("types", options=history.TYPES)
+        since, until = query.moment("from"), query.moment("to", end=True)
+        limit = query.positive("limit", default=50, largest=200)
+        position = decode_cursor(query.optional_text("cursor", maximum=500), row_id=UUID)
+        query.check()
+        player = selectors.find_player(operator=self.operator, external_id=external_id)
+        page: Page[history.HistoryRow] = Page([], None, None)
+        if player is not None:
+            page = history.history(
+                operator=self.operator,
+                player_id=player.pk,
+                types=types,
+                since=since,
+                until=until,
+                position=position,
+                limit=limit,
+            )
+        return Response(page.as_json(history.HistoryRow.as_json))
