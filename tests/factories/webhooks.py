@@ -1,0 +1,42 @@
+"""Events and their deliveries."""
+
+import datetime as dt
+
+import factory
+from django.utils import timezone
+
+from lootbox.core.ids import Prefix, new_id, public_id
+from operators.models import Operator
+from webhooks.models import Delivery, Event, EventType
+
+MINUTE = dt.timedelta(minutes=1)
+
+
+class EventFactory(factory.django.DjangoModelFactory[Event]):
+    """An event as the outbox stores it; say whose `operator` it is."""
+
+    class Meta:
+        model = Event
+
+    id = factory.LazyFunction(new_id)
+    type = EventType.ROUND_SETTLED
+    subject = "r_01J0000000000000000000000"
+    body = factory.LazyAttribute(lambda event: b'{"id":"%s","data":{}}' % public_id(Prefix.EVENT, event.id).encode())
+    occurred_at = factory.LazyFunction(timezone.now)
+
+
+class DeliveryFactory(factory.django.DjangoModelFactory[Delivery]):
+    """A delivery that is a minute overdue; say whose `operator` it is."""
+
+    class Meta:
+        model = Delivery
+
+    event = factory.SubFactory(EventFactory, operator=factory.SelfAttribute("..operator"))
+    next_attempt_at = factory.LazyFunction(lambda: timezone.now() - MINUTE)
+
+
+def make_deliveries(operator: Operator, count: int) -> list[Delivery]:
+    """Return this many overdue deliveries of the operator's, made in two statements."""
+    events = Event.objects.bulk_create(EventFactory.build_batch(count, operator=operator))
+    due_at = timezone.now() - MINUTE
+    return Delivery.objects.bulk_create(Delivery(event=event, operator=operator, next_attempt_at=due_at) for event in events)
