@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.utils.cache import get_conditional_response
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer, TemplateHTMLRenderer
 from rest_framework.request import Request
@@ -66,9 +66,8 @@ class RoundView(ApiView):
         return Response(proofs.proof(public_id=public_id), template_name="fairness/round.html")
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        """Say that the two forms differ, and that a seed may be revealed at any moment."""
+        """Have the answer asked for anew each time, because a seed may be revealed at any moment."""
         final = super().finalize_response(request, response, *args, **kwargs)
-        patch_vary_headers(final, ["Accept"])
         final["Cache-Control"] = "no-cache"
         final["Content-Security-Policy"] = PAGE_POLICY
         return final

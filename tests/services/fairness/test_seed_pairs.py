@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Model, QuerySet
-from django.utils import timezone
 
 from fairness import algorithm, selectors, serializers, services
 from fairness.models import SeedPair, SeedState
@@ -20,28 +19,16 @@ from lootbox.core.errors import ApiError
 from lootbox.core.fields import Reader
 from operators.models import Player
 from operators.services import NewOperator
+from tests.factories.fairness import NOON, CountedSeeds
+from tests.factories.operators import PlayerFactory
 
-NOON = dt.datetime(2026, 6, 3, 12, tzinfo=dt.UTC)
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class CountedSeeds:
-    """A seed source whose seeds are 1, 2, 3 and so on, so that a test can name them."""
-
-    def __init__(self) -> None:
-        """Start at 1."""
-        self.made = 0
-
-    def __call__(self, size: int) -> str:
-        """Return the next number as that many bytes in hex."""
-        self.made += 1
-        return f"{self.made:0{2 * size}x}"
 
 
 @pytest.fixture
 def player(acme: NewOperator) -> Player:
     """Return a player of Acme's who has no seeds yet."""
-    return Player.objects.create(operator=acme.operator, external_id="anna", created_at=timezone.now())
+    return PlayerFactory.create(operator=acme.operator)
 
 
 @pytest.fixture
@@ -106,7 +93,7 @@ class TestEnsurePairs:
         assert seeds.made == 3
 
     def test_gives_each_player_their_own(self, player: Player, seeds: CountedSeeds) -> None:
-        other = Player.objects.create(operator=player.operator, external_id="bob", created_at=NOON)
+        other = PlayerFactory.create(operator=player.operator)
 
         assert ensure(player, seeds) != ensure(other, seeds)
 
