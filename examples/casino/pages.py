@@ -134,10 +134,10 @@ class Pages:
         )
 
     def _art(self, box: Box) -> str:
-        image = box.get("image")
-        if image:
+        image = box.get("image") or {}
+        if image.get("default"):
             source = urljoin(self.platform_url, image["default"])
-            return f'<img src="{escape(source)}" alt="{escape(image["alt"])}" loading="lazy">'
+            return f'<img src="{escape(source)}" alt="{escape(image["alt"] or "")}" loading="lazy">'
         return _crate(hue=box["boxId"] * 67 % 360)
 
     def _result(self, purchase: Purchase) -> str:

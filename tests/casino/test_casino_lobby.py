@@ -26,7 +26,7 @@ def box(**changed: Any) -> dict[str, Any]:
         "priceMinor": 500,
         "currency": "EUR",
         "houseEdgeBps": 850,
-        "image": None,
+        "image": {"alt": None, "webp": None, "default": None},
         "customAttributes": {"is_new": True},
     } | changed
 
@@ -81,6 +81,13 @@ class TestLobby:
         selling.answers["/api/s2s/boxes"] = (200, {"boxes": [box(boxId=1), box(boxId=2)]})
         actions = [re.findall(r'name="clientActionId" value="(.*?)"', casino.get("/").text) for _ in range(2)]
         assert len({action for page in actions for action in page}) == 4
+
+    def test_shows_a_box_s_own_picture(self, casino: Client, selling: FakePlatform) -> None:
+        picture = {"alt": None, "webp": None, "default": "/media/harbour.png"}
+        selling.answers["/api/s2s/boxes"] = (200, {"boxes": [box(image=picture), box(image=None)]})
+        page = casino.get("/").text
+        assert f'<img src="{selling.url}/media/harbour.png" alt=""' in page
+        assert page.count("<ellipse") == 1
 
     @pytest.mark.usefixtures("selling")
     def test_needs_no_script_and_allows_none(self, casino: Client) -> None:
