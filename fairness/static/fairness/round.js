@@ -40,9 +40,12 @@ async function fetchJSON(address) {
 
 async function fetchSnapshots(round) {
   const versions = round.serverSeed === null ? [] : [...new Set(round.draws.map((draw) => draw.boxVersionId))];
-  const address = (version) => page.dataset.snapshotUrl.replace("/0/", `/${version}/`);
-  const loaded = await Promise.all(versions.map((version) => fetchJSON(address(version))));
+  const loaded = await Promise.all(versions.map((version) => fetchJSON(snapshotAddress(version))));
   return Object.fromEntries(loaded.map(({ boxVersionId, snapshot }) => [boxVersionId, snapshot]));
+}
+
+function snapshotAddress(version) {
+  return page.dataset.snapshotUrl.replace("/0/", `/${version}/`);
 }
 
 function seedSection(round, checks) {
@@ -64,12 +67,13 @@ function reelSection(round, reel) {
     ...reel.attempts.map((attempt, index) => attemptFacts(attempt, index, reel)),
     checkLine(roll),
     checkLine(prize),
-    prizeTable(reel));
+    prizeTable(reel),
+    element("p", {}, element("a", { href: snapshotAddress(reel.boxVersionId) }, "This prize table as JSON")));
 }
 
 function attemptFacts({ message, mac, number, accepted }, index, { total, limit, roll }) {
   const conclusion = accepted
-    ? `n is below ${limit}, so it counts: n mod ${total} = ${roll}`
+    ? `n mod W = n mod ${total} = ${roll}; n counts, because it is below ${limit}`
     : `n is not below ${limit}, so it is thrown away and the next attempt decides`;
   return element("dl", { className: "facts" },
     ...fact(index === 0 ? "Message" : `Message, attempt ${index}`, message),

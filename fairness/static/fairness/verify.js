@@ -1,5 +1,5 @@
 /*
- * Verifies a round of `hmac_sha256_v1` with the Web Crypto API of a browser (or of Node 20 and later), and with nothing else.
+ * Verifies a round of `hmac_sha256_v1` with the Web Crypto API of a browser (or of Node 20.19 and later), and with nothing else.
  *
  *   import { verifyRound } from "./verify.js";
  *   const { verdict } = await verifyRound(round, { 1201: snapshot });
@@ -74,7 +74,7 @@ async function verifyReel(round, recorded, snapshot) {
   const sum = weights.reduce((total, weight) => total + BigInt(weight), 0n);
   const checks = [
     check("SHA-256 of the prize table", await sha256(canonical(snapshot)), snapshotHash),
-    check("Sum of the weights", sum, snapshot.totalWeight),
+    check("Sum of the weights, W", sum, snapshot.totalWeight),
   ];
   if (sum < 1n) return { reelIndex, boxVersionId, checks };
   const drawn = await draw({ ...round, reelIndex, snapshotHash, totalWeight: sum });
