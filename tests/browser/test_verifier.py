@@ -96,14 +96,14 @@ class TestRoundPage:
     def test_says_what_differs_in_a_round_that_was_tampered_with(
         self, page: Page, live_server: LiveServer, player: Player, version: BoxVersion
     ) -> None:
-        played = settled_round(player, [version], drawn={"roll": 5})
+        played = settled_round(player, [version], drawn={"roll": 1_100})
         reveal(player)
 
         page.goto(address(live_server, shown_id(played)))
 
         expect(page.get_by_role("status")).to_contain_text("This round does not hold")
         expect(page.locator(".differs")).to_have_count(1)
-        expect(page.locator(".differs")).to_contain_text("recorded was 5")
+        expect(page.locator(".differs")).to_contain_text("recorded was 1100")
 
     def test_asks_for_the_seed_while_it_is_secret(
         self, page: Page, live_server: LiveServer, player: Player, version: BoxVersion

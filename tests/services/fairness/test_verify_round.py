@@ -15,6 +15,7 @@ from fairness import services
 from operators.models import Player
 from operators.services import NewOperator
 from purchases.models import Round
+from tests.factories.catalog import BoxVersionFactory, cash_line
 from tests.factories.fairness import NOON, CountedSeeds, harbour, held_round, settled_round, shown_id
 from tests.factories.operators import PlayerFactory
 
@@ -124,16 +125,16 @@ class TestVerifyRoundFindsOut:
         assert status == 1
         assert any(finding in text and text.startswith("Reel 0") for text in differs)
 
-    def test_another_prize(self, player: Player, version: BoxVersion) -> None:
-        drawn = settled_round(player, [version]).draws.get()
-        other = version.prizes.exclude(pk=drawn.prize_id).first()
-        played = settled_round(player, [version], drawn={"prize": other})
+    def test_another_prize(self, player: Player, acme: NewOperator) -> None:
+        lines = [cash_line(1, weight=10**15), cash_line(2, weight=1)]
+        version = BoxVersionFactory.create(box__operator=acme.operator, prizes=lines)
+        played = settled_round(player, [version], drawn={"prize": version.prizes.get(index=1)})
         reveal(player)
 
         status, differs = refuse(shown_id(played))
 
         assert status == 1
-        assert any("that is prize" in text for text in differs)
+        assert any("that is prize 0" in text for text in differs)
 
     def test_another_box_than_was_bought(self, player: Player, version: BoxVersion, acme: NewOperator) -> None:
         played = settled_round(player, [version], drawn={"box_version": harbour(acme.operator)})
