@@ -153,9 +153,9 @@ class _FileReader:
         name = entry.word("name", seen=seen, maximum=60)
         kind = entry.choice("type", options=AttributeType.values)
         declared = self._attribute_types.setdefault(name, kind)
-        if kind and declared != kind:
+        if declared != kind:
             entry.wrong("type", f"The attribute {name} is declared as {declared} already. Use another name.")
-        default = _attribute_value(entry, "default", kind) if kind and entry.data.get("default") is not None else None
+        default = None if entry.data.get("default") is None else _attribute_value(entry, "default", kind)
         return Row(key=name, fields={"type": kind, "default": default})
 
     def _item(self, entry: _Entry, seen: dict[str, str]) -> Row:

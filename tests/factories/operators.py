@@ -19,6 +19,7 @@ class OperatorFactory(DjangoModelFactory[Operator]):
     name = LazyAttribute(lambda operator: operator.slug.title())
     created_at = LazyFunction(timezone.now)
     outbound_secret = "whsec_bm90LWEtc2VjcmV0LWJ1dC1mb3ItdGVzdHMtMTIzNDU="
+    previous_outbound_secret = ""
     games = [MYSTERY_BOX]
     base_currency = "EUR"
     currencies: Any = LazyAttribute(lambda operator: [operator.base_currency])
