@@ -26,7 +26,7 @@ class Operator(models.Model):
     wallet_rollback = models.BooleanField(default=False, help_text="The wallet knows wallet.rollback (contract section 10).")
     webhook_url = models.CharField(max_length=2048, blank=True, default="")
     outbound_secret = EncryptedTextField()
-    previous_outbound_secret = EncryptedTextField(default="")
+    previous_outbound_secret = EncryptedTextField(help_text="Empty until the first rotation.")
     previous_secret_until = models.DateTimeField(null=True, help_text="Until then outbound calls carry both signatures.")
 
     games = ArrayField(models.CharField(max_length=40), default=list)

@@ -55,6 +55,7 @@ def create_operator(
                 games=[MYSTERY_BOX],
                 locales=["en"],
                 outbound_secret=outbound_secret,
+                previous_outbound_secret="",
                 created_at=at,
                 **configuration.parse(changes=given),
             )

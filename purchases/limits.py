@@ -1,14 +1,62 @@
 """What a player may spend: blocks and caps set by the operator (contract section 3)."""
 
 import datetime as dt
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from django.db.models import Sum
 
+from lootbox.core import db
 from lootbox.core.errors import ApiError, ErrorCode
-from operators.models import Player
+from operators.models import Operator, Player
 from purchases.models import CapPeriod, Funding, Round, RoundState, SpendingCap
 
 GIVEN_BACK = (RoundState.VOIDED, RoundState.REFUNDED, RoundState.EXPIRED)
+
+
+class Cap(NamedTuple):
+    """How much may be spent of one currency in a period, in minor units."""
+
+    period: CapPeriod
+    currency: str
+    amount_minor: int
+
+
+def set_limits(*, operator: Operator, external_id: str, blocked: bool, caps: Sequence[Cap]) -> Player:
+    """Replace what holds a player back, from the next purchase on, and return the player (contract section 3)."""
+    with db.phase():
+        player, _ = Player.objects.get_or_create(operator=operator, external_id=external_id)
+        Player.objects.select_for_update(of=("self",)).get(pk=player.pk)
+        SpendingCap.objects.filter(player=player).delete()
+        SpendingCap.objects.bulk_create(
+            SpendingCap(operator=operator, player=player, period=period, currency=currency, amount_minor=amount)
+            for period, currency, amount in caps
+        )
+        player.blocked, player.capped = blocked, bool(caps)
+        player.save(update_fields=["blocked", "capped"])
+    return player
+
+
+def limits_json(*, operator: Operator, external_id: str, at: dt.datetime) -> dict[str, Any]:
+    """Return what holds a player back, and what is spent of each cap in its period (contract section 3)."""
+    player = Player.objects.filter(operator=operator, external_id=external_id).first()
+    caps = SpendingCap.objects.filter(player=player).order_by("pk") if player else []
+    return {
+        "blocked": player.blocked if player else False,
+        "caps": [
+            {
+                "period": cap.period,
+                "currency": cap.currency,
+                "amountMinor": cap.amount_minor,
+                "spentMinor": spent_minor(
+                    player=cap.player,
+                    currency=cap.currency,
+                    since=period_start(period=CapPeriod(cap.period), at=at),
+                ),
+            }
+            for cap in caps
+        ],
+    }
 
 
 def period_start(*, period: CapPeriod, at: dt.datetime) -> dt.datetime:

@@ -63,6 +63,7 @@ class Round(models.Model):
     settled_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True, help_text="When it was voided, refunded or expired.")
     expires_at = models.DateTimeField(null=True, help_text="When a held round is refunded by itself.")
+    expiring = models.BooleanField(default=False, db_default=False, help_text="Its time is up, and its refund is under way.")
     payout_minor = models.BigIntegerField(null=True)
     credited_minor = models.BigIntegerField(null=True, help_text="What its cash prizes credited, or owe.")
     base_payout_minor = models.BigIntegerField(null=True)

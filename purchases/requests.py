@@ -6,13 +6,16 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from lootbox.core import strict_json
+from lootbox.core.errors import ApiError, ErrorCode
 from lootbox.core.fields import Reader
 from lootbox.core.money import MAX_MINOR
 from operators.models import Operator
-from purchases.models import Funding, Mode
+from purchases.limits import Cap
+from purchases.models import CapPeriod, Funding, Mode
 
 EXTERNAL_ID_LENGTH = 190
 ACTION_ID_LENGTH = 80
+MOST_CAPS = 100
 
 
 class ReelRequest(NamedTuple):
@@ -65,6 +68,33 @@ class OpenHeldRequest:
 def read_player(body: Reader) -> str:
     """Return the player that the operator names."""
     return body.text("playerExternalId", maximum=EXTERNAL_ID_LENGTH)
+
+
+def check_external_id(player: str) -> None:
+    """Check a player's id that stands in the path. Raises `VALIDATION_FAILED`."""
+    path = Reader({"playerExternalId": player})
+    read_player(path)
+    path.check()
+
+
+def read_limits(body: Reader, *, operator: Operator) -> tuple[bool, list[Cap]]:
+    """Return what shall hold a player back (contract section 3). Raises `VALIDATION_FAILED`, `UNSUPPORTED_CURRENCY`."""
+    blocked = body.boolean("blocked")
+    caps = [
+        Cap(
+            CapPeriod(cap.choice("period", options=CapPeriod.values)),
+            cap.text("currency", maximum=16),
+            cap.integer("amountMinor"),
+        )
+        for cap in body.objects("caps", minimum=0, maximum=MOST_CAPS)
+    ]
+    if len({(cap.period, cap.currency) for cap in caps}) != len(caps):
+        body.wrong("caps", "Give one cap for each period and currency.")
+    body.check()
+    for cap in caps:
+        if cap.currency not in operator.currencies:
+            raise ApiError(ErrorCode.UNSUPPORTED_CURRENCY, f"This operator's currencies are: {', '.join(operator.currencies)}.")
+    return blocked, caps
 
 
 def read_open_held(body: Reader, *, operator: Operator, player: str) -> OpenHeldRequest:
@@ -121,6 +151,11 @@ def read_purchase(
         pinned_rate=pinned_rate,
         expected_bet_minor=expected,
     )
+
+
+def read_idempotency_key(body: Reader) -> str | None:
+    """Return the caller's own key, which the wallet will see: 1 to 120 printable characters (contract section 6)."""
+    return body.optional_text("idempotencyKey", maximum=120)
 
 
 def _hash(**fields: object) -> bytes:

@@ -209,7 +209,8 @@ def seed_of(*, player_id: int, round_id: UUID, lock: bool = False) -> Claim:
 DEBIT: Final = f"""
 debit AS (
     UPDATE wallet_walletcall
-    SET state = %(debit_state)s::text, error_code = %(error_code)s, provider_txn_ref = %(txn_ref)s, balance_after_minor = %(balance)s,
+    SET state = %(debit_state)s::text, error_code = %(error_code)s, provider_txn_ref = %(txn_ref)s,
+        balance_after_minor = %(balance)s,
         next_attempt_at = CASE WHEN %(debit_state)s::text = 'unknown' THEN {RECOVERY} END,
         resolved_at = CASE WHEN %(debit_state)s::text = 'unknown' THEN NULL ELSE %(at)s::timestamptz END,
         maybe_sent = %(maybe_sent)s OR attempts > 1
@@ -223,7 +224,8 @@ debit AS (
 ), breaker AS (
     UPDATE wallet_breaker SET failures = 0, open_until = NULL
     FROM changed
-    WHERE wallet_breaker.operator_id = changed.operator_id AND failures > 0 AND %(called)s AND %(debit_state)s::text <> 'unknown'
+    WHERE wallet_breaker.operator_id = changed.operator_id AND failures > 0
+      AND %(called)s AND %(debit_state)s::text <> 'unknown'
 )"""
 EVENTS: Final = """
 event AS (

@@ -9,10 +9,18 @@ from rest_framework.response import Response
 
 from lootbox.core.pagination import Page, decode_cursor
 from operators.views import S2SView
-from purchases import history, selectors
+from purchases import history, limits, selectors
 from purchases.answers import PurchaseAnswer
-from purchases.requests import EXTERNAL_ID_LENGTH, read_open_held, read_player, read_purchase
-from purchases.services import buying, opening
+from purchases.requests import (
+    EXTERNAL_ID_LENGTH,
+    check_external_id,
+    read_idempotency_key,
+    read_limits,
+    read_open_held,
+    read_player,
+    read_purchase,
+)
+from purchases.services import buying, cancelling, opening
 
 REPLAYED = {"Idempotent-Replayed": "true"}
 
@@ -37,6 +45,42 @@ class PurchaseView(S2SView):
         """Return the response for a purchase's answer."""
         headers = REPLAYED if answer.replayed else {}
         return Response(answer.as_json(operator=self.operator), status=answer.status, headers=headers)
+
+
+class CancelView(S2SView):
+    """`POST /api/s2s/cancel` (contract section 6)."""
+
+    moves_money = True
+
+    def post(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+        """Answer the refunded round."""
+        body = self.read_body()
+        player, public_id, key = read_player(body), body.text("roundPublicId", maximum=64), read_idempotency_key(body)
+        body.check()
+        cancelled = cancelling.cancel(
+            operator=self.operator,
+            player=player,
+            round_public_id=public_id,
+            idempotency_key=key,
+            clock=timezone.now,
+        )
+        return Response(cancelled.as_json(), headers=REPLAYED if cancelled.replayed else {})
+
+
+class LimitsView(S2SView):
+    """`GET` and `PUT /api/s2s/players/{playerExternalId}/limits` (contract section 3)."""
+
+    def get(self, request: Request, player: str) -> Response:  # noqa: ARG002 - DRF's signature
+        """Answer what holds the player back, and what is spent of it."""
+        check_external_id(player)
+        return Response(limits.limits_json(operator=self.operator, external_id=player, at=self.now))
+
+    def put(self, request: Request, player: str) -> Response:  # noqa: ARG002 - DRF's signature
+        """Replace what holds the player back, and answer it."""
+        check_external_id(player)
+        blocked, caps = read_limits(self.read_body(), operator=self.operator)
+        limits.set_limits(operator=self.operator, external_id=player, blocked=blocked, caps=caps)
+        return Response(limits.limits_json(operator=self.operator, external_id=player, at=self.now))
 
 
 class RoundView(S2SView):

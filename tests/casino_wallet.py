@@ -31,7 +31,7 @@ class Movement:
 
 @dataclass
 class CasinoWallet:
-    """A wallet where every player starts with `opening_minor` of each currency. Refusals are remembered by key, as they must be.
+    """A wallet where every player starts with `opening_minor` of each currency; it remembers refusals by key, as it must.
 
     `answer` decides and answers; `apply_then` decides, then misbehaves; an act that never calls either loses the request.
     """
@@ -64,7 +64,8 @@ class CasinoWallet:
         body = json.loads(request.body)
         with self._lock:
             if body["type"] == "wallet.balance":
-                return {"balanceMinor": self._balance(body["playerExternalId"], body["currency"]), "currency": body["currency"]}
+                balance = self._balance(body["playerExternalId"], body["currency"])
+                return {"balanceMinor": balance, "currency": body["currency"]}
             key = body["idempotencyKey"]
             assert request.headers["idempotency-key"] == key
             if key in self.movements:

@@ -67,7 +67,7 @@ def casino(settings: Settings) -> Iterator[Casino]:
 
 
 @pytest.fixture
-def acme(transactional_db: None, casino: Casino) -> NewOperator:  # noqa: ARG001 - real commits
+def acme(transactional_db: None, casino: Casino) -> NewOperator:
     """Return the operator that tests are about, with its key and secrets."""
     return make_operator(wallet_url=casino.url)
 
@@ -85,7 +85,7 @@ def s2s(acme: NewOperator) -> SignedClient:
 
 
 @pytest.fixture
-def stranger(transactional_db: None) -> NewOperator:  # noqa: ARG001 - real commits
+def stranger(transactional_db: None) -> NewOperator:
     """Return another operator, which must never see anything of Acme's."""
     return make_operator("stranger")
 

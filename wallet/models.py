@@ -60,7 +60,7 @@ class WalletCall(models.Model):
 
     state = models.CharField(max_length=8, choices=CallState, default=CallState.PENDING)
     attempts = models.PositiveIntegerField(default=0, help_text="Counted before each attempt goes out.")
-    maybe_sent = models.BooleanField(default=False, help_text="False while every attempt so far failed before its first byte.")
+    maybe_sent = models.BooleanField(default=False, help_text="False while the one attempt so far failed before its first byte.")
     error_code = models.CharField(max_length=64, blank=True, default="")
     provider_txn_ref = models.CharField(max_length=190, blank=True, default="")
     balance_after_minor = models.BigIntegerField(null=True)

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 from uuid import UUID
 
+import structlog
 from django.conf import settings
 from django.db import IntegrityError
 from django.db.models import F
@@ -11,9 +12,11 @@ from django.db.models import F
 from lootbox.core.errors import ApiError, ErrorCode
 from lootbox.core.ids import new_id
 from operators.models import Operator, Player
-from wallet import bodies, client, schedule
-from wallet.client import Fate, Outcome, WalletEndpoint
+from wallet import bodies, breaker, client, schedule
+from wallet.client import BalanceUnavailable, Fate, Outcome, WalletEndpoint
 from wallet.models import CallState, CallType, Reason, WalletAttempt, WalletCall
+
+logger = structlog.get_logger(__name__)
 
 UNRESOLVED = (CallState.PENDING, CallState.UNKNOWN)
 STATE_AFTER: Mapping[Fate, CallState] = {
@@ -27,6 +30,22 @@ STATE_AFTER: Mapping[Fate, CallState] = {
 def endpoint(*, operator: Operator, at: dt.datetime) -> WalletEndpoint:
     """Return where the operator's wallet is and what calls to it are signed with at `at`."""
     return WalletEndpoint(operator.wallet_url, operator.outbound_secret, operator.previous_secret(at=at))
+
+
+def balance(*, operator: Operator, player: Player, currency: str, at: dt.datetime) -> int | None:
+    """Return the player's balance in minor units of `currency`, or None when the wallet gives none.
+
+    Asks no wallet that has not answered lately. Refuses to run inside a transaction.
+    """
+    if not operator.wallet_url or breaker.pause_left(operator=operator, at=at):
+        return None
+    try:
+        return client.balance(
+            endpoint=endpoint(operator=operator, at=at), player_external_id=player.external_id, currency=currency, at=at
+        )
+    except BalanceUnavailable as error:
+        logger.warning("balance_unavailable", operator=operator.slug, reason=str(error))
+        return None
 
 
 def intend(

@@ -89,7 +89,7 @@ class Reader:
         if isinstance(value, str) and value in options:
             return value
         self._note(name, value, f"Send one of: {', '.join(options)}.")
-        return default or ""
+        return default or next(iter(options))
 
     def objects(self, name: str, *, maximum: int, minimum: int = 1) -> Iterator["Reader"]:
         """Yield a reader for each object of a required list of `minimum` to `maximum` objects."""

@@ -1,0 +1,41 @@
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.db import OperationalError
+from django.utils import timezone
+
+from lootbox.core.commands import PlainCommand
+from purchases.services.recovering import recover_due
+
+PAUSE_S = 1.0
+
+
+class Command(PlainCommand):
+    """Take up unresolved money that is due: once, or for as long as the process lives."""
+
+    help = "Undo abandoned purchases, pay what is owed, refund what expired. Without --once: the long-running worker."
+
+    def add_own_arguments(self, parser: CommandParser) -> None:
+        """Add `--once`."""
+        parser.add_argument("--once", action="store_true", help="One pass over what is due, then exit.")
+
+    def act(self, **options: Any) -> dict[str, Any]:
+        """Return how much was taken up, in one pass or in all."""
+        stopped = threading.Event()
+        if not options["once"]:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: stopped.set())
+        taken = {"rounds": 0, "calls": 0, "expired": 0}
+        while True:
+            try:
+                done = recover_due(clock=timezone.now)
+            except OperationalError as error:
+                if options["once"]:
+                    raise
+                self.stderr.write(f"The database can't be reached, trying again: {error}".strip())
+            else:
+                taken = {name: count + getattr(done, name) for name, count in taken.items()}
+            if options["once"] or stopped.wait(PAUSE_S):
+                return taken
