@@ -78,6 +78,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 120}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_TIME_LIMIT = 60
 CELERY_DB_REUSE_MAX = 1000
+# The schedule only wakes: every task finds in PostgreSQL what is due, so a beat that is missed or comes twice does no harm.
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "deliver webhooks": {"task": "webhooks.tasks.dispatch", "schedule": 2.0, "options": {"expires": 5}},
+    "tell people of endpoints that went off": {"task": "webhooks.tasks.send_notices", "schedule": 60.0},
+    "load exchange rates": {"task": "catalog.tasks.load_rates", "schedule": 3600.0},
+}
 
 INSTALLED_APPS = [
     "unfold",

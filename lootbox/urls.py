@@ -8,5 +8,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/s2s/", include("operators.urls")),
     path("api/s2s/", include("catalog.urls")),
     path("api/s2s/", include("purchases.urls")),
+    path("api/s2s/", include("webhooks.urls")),
     re_path(r"^api/s2s/", UnknownView.as_view()),
+    path("", include("purchases.public_urls")),
 ]
