@@ -430,7 +430,7 @@ class TestAnotherCurrency:
         listed(s2s, currency="SEK")
         with CaptureQueriesContext(connection) as queries:
             listed(s2s, currency="SEK")
-        assert [query["sql"] for query in queries if not query["sql"].startswith("SELECT")] == []
+        assert {query["sql"].split()[0] for query in queries} == {"SELECT"}
 
     def test_pins_nothing_in_the_base_currency(self, s2s: SignedClient, harbour: ImportResult) -> None:
         assert listed(s2s, currency="EUR").body["boxes"][0]["priceMinor"] == 500
