@@ -22,7 +22,7 @@ class Command(PlainCommand):
     def add_own_arguments(self, parser: CommandParser) -> None:
         """Add whose catalogue, and the file."""
         parser.add_argument("slug", metavar="SLUG", help="The operator.")
-        parser.add_argument("file", metavar="FILE", type=Path, help="A JSON file; docs/catalogue.md describes it.")
+        parser.add_argument("file", metavar="FILE", type=Path, help="A JSON file with attributes, items and boxes.")
 
     def act(self, **options: Any) -> dict[str, Any]:
         """Return the file's items and boxes with their ids and versions."""
