@@ -29,7 +29,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 from lootbox.core.signing import sign
 from lootbox.embedded import running
 from lootbox.embedded.database import reach_database
-from lootbox.embedded.server import Server
+from lootbox.embedded.server import Server, make_private
 from lootbox.management.children import Child, Children
 from operators.models import ApiKey, Operator
 
@@ -110,7 +110,9 @@ class Command(BaseCommand):
         self._say(f"{'logs':>15}  {home / 'logs'}")
         _write_private(ready_file, report)
         if not once:
-            parts.callback(ready_file.unlink)  # what it says holds no longer; credentials.json keeps the secrets
+            parts.callback(
+                ready_file.unlink, missing_ok=True
+            )  # what it says holds no longer; credentials.json keeps the secrets
             self._say("\nThe demo is ready. Open the casino's address, or press Ctrl-C to end.")
             _wait_for_end(children, servers)
 
@@ -181,12 +183,19 @@ def _ignore_signals() -> None:
 
 @contextlib.contextmanager
 def _only_demo_of(home: Path) -> Iterator[None]:
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (home / "demo.lock").open("w") as lock:
+    for directory in (home, home / "logs"):
+        make_private(directory)
+    with (home / "demo.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CommandError(f"A demo runs in {home} already. End it, or set LOOTBOX_HOME to another directory.") from None
+            lock.seek(0)
+            raise CommandError(
+                f"A demo runs in {home} already, as process {lock.read()}. End it, or set LOOTBOX_HOME to another directory."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
         yield
 
 
