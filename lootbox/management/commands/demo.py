@@ -38,7 +38,7 @@ PLAYER = "u_anna"
 ADMIN = "admin"
 HOST = "127.0.0.1"
 _CASINO = settings.BASE_DIR / "examples" / "casino"
-_READY_DEADLINE_S = 90.0
+_READY_DEADLINE_S = 180.0
 
 
 class Stopped(BaseException):
@@ -110,9 +110,7 @@ class Command(BaseCommand):
         self._say(f"{'logs':>15}  {home / 'logs'}")
         _write_private(ready_file, report)
         if not once:
-            parts.callback(
-                ready_file.unlink, missing_ok=True
-            )  # what it says holds no longer; credentials.json keeps the secrets
+            parts.callback(ready_file.unlink, missing_ok=True)  # credentials.json keeps the secrets
             self._say("\nThe demo is ready. Open the casino's address, or press Ctrl-C to end.")
             _wait_for_end(children, servers)
 
