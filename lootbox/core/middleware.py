@@ -25,3 +25,17 @@ class RequestId:
             structlog.contextvars.clear_contextvars()
         response["X-Request-Id"] = request_id
         return response
+
+
+class FramedByNobody:
+    """Let no page be framed, but for those that set a policy of their own (contract section 8)."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        """Wrap the rest of the request's way."""
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request with a policy."""
+        response = self._get_response(request)
+        response.headers.setdefault("Content-Security-Policy", "frame-ancestors 'none'")
+        return response
