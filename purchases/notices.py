@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+from catalog.models import BoxVersion
 from operators.models import Operator
 from purchases.rounds import RoundFacts, bonus_json
 from webhooks import outbox
@@ -37,3 +38,17 @@ def of_settlement(*, facts: RoundFacts, operator: Operator, at: dt.datetime) -> 
             if bonus is not None
         ),
     ]
+
+
+def tell_box_published(*, version: BoxVersion, at: dt.datetime, **_: object) -> None:
+    """Record `box_published` in the transaction that publishes; receives `catalog.signals.box_published`."""
+    box = {
+        "boxId": version.box_id,
+        "boxVersionId": version.pk,
+        "versionNumber": version.number,
+        "slug": version.box.slug,
+    }
+    event = outbox.prepare(
+        type=EventType.BOX_PUBLISHED, subject=version.box.slug[:40], player_external_id=None, data={"box": box}, at=at
+    )
+    outbox.record(operator=version.operator, event=event, at=at)

@@ -11,6 +11,7 @@ from catalog.importing import import_boxes
 from lootbox.core import http
 from operators import services
 from operators.services import NewOperator
+from purchases import invariants
 from tests.casino_wallet import Casino, CasinoWallet
 from tests.faulty_server import FaultyServer
 from tests.signed import SignedClient
@@ -67,9 +68,10 @@ def casino(settings: Settings) -> Iterator[Casino]:
 
 
 @pytest.fixture
-def acme(transactional_db: None, casino: Casino) -> NewOperator:
-    """Return the operator that tests are about, with its key and secrets."""
-    return make_operator(wallet_url=casino.url)
+def acme(transactional_db: None, casino: Casino) -> Iterator[NewOperator]:
+    """Return the operator that tests are about; after each test, all that must hold of the money has to hold."""
+    yield make_operator(wallet_url=casino.url)
+    assert invariants.breaches() == []
 
 
 @pytest.fixture
