@@ -7,5 +7,5 @@ class LootboxConfig(AppConfig):
     name = "lootbox"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from lootbox import checks  # noqa: F401, PLC0415 - checks need loaded settings
+        """Register the system checks, and make ours the Celery app of every process that sends tasks."""
+        from lootbox import celery, checks  # noqa: F401, PLC0415 - both need loaded settings

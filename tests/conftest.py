@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.test import TransactionTestCase
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -13,6 +14,7 @@ from operators import services
 from operators.services import NewOperator
 from purchases import invariants
 from tests.casino_wallet import Casino, CasinoWallet
+from tests.emptying import empty_database
 from tests.faulty_server import FaultyServer
 from tests.signed import SignedClient
 
@@ -54,6 +56,14 @@ def publish_boxes(made: NewOperator, *boxes: dict[str, Any]) -> dict[str, int]:
     document = {"items": [COMPASS], "boxes": list(boxes)}
     result = import_boxes(operator=made.operator, document=document, at=timezone.now())
     return {box.slug: box.box_version_id for box in result.boxes}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_emptying() -> Iterator[None]:
+    """Empty the database after each test that commits in a tenth of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty_database())
+        yield
 
 
 @pytest.fixture

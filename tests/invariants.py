@@ -35,7 +35,7 @@ def assert_books_agree(operator: Operator, wallet: CasinoWallet) -> None:
 
 
 def assert_rounds_sound() -> None:
-    """Assert that what is settled was paid once and drawn reel by reel, nothing is drawn and refunded, and no nonce is missing."""
+    """Assert that what is settled was paid once and drawn whole, nothing is drawn and refunded, no nonce is missing."""
     for round_ in Round.objects.all():
         calls = WalletCall.objects.filter(round_id=round_.pk, state=CallState.ACCEPTED)
         debits = calls.filter(type=CallType.DEBIT)
