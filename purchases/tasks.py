@@ -19,6 +19,6 @@ def check_invariants(**_: Any) -> None:
     """Check what must hold of the money. A breach is logged with examples and fails the task."""
     broken = invariants.breaches()
     for breach in broken:
-        logger.error("invariant_broken", rule=breach.rule.name, says=breach.rule.says, rows=breach.rows, examples=breach.examples)
+        logger.error("invariant_broken", rule=breach.rule.name, rows=breach.rows, examples=breach.examples)
     if broken:
         raise InvariantsBroken(", ".join(breach.rule.name for breach in broken))

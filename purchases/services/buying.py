@@ -20,8 +20,9 @@ from catalog.rates import Rate
 from fairness import services as fairness
 from fairness.services import SeedSource
 from lootbox.core import db
-from lootbox.core.errors import ApiError, ErrorCode
+from lootbox.core.errors import ApiError, ErrorCode, invalid
 from lootbox.core.ids import Prefix, new_id, public_id
+from lootbox.core.money import MAX_MINOR
 from operators.models import MYSTERY_BOX, Operator, Player
 from purchases import answers, limits, rounds, statements
 from purchases.answers import PurchaseAnswer
@@ -143,6 +144,11 @@ def _quote(request: PurchaseRequest, at: dt.datetime) -> Quote:
         for reel in request.reels
     ]
     quote = Quote(reels, versions, rate)
+    if min(reel.bet_minor for reel in reels) == 0:
+        # Rounded to nothing, the box would be free.
+        raise ApiError(ErrorCode.UNSUPPORTED_CURRENCY, f"The price is less than the smallest amount of {request.currency}.")
+    if quote.bet_minor > MAX_MINOR:
+        raise invalid("reels", f"The total is more than {MAX_MINOR}.")
     if request.expected_bet_minor is not None:
         rates.check_expected_bet(
             operator=operator,
