@@ -197,11 +197,11 @@ WHERE player.id = %(player)s
 
 
 def seed_of(*, player_id: int, round_id: UUID, lock: bool = False) -> Claim:
-    """Return the active seed of a player for drawing a round; with `lock`, after locking round and seed in this order."""
+    """Return the active seed of a player for drawing a round; with `lock`, after locking seed and round in this order."""
     if lock:
-        db.rows("SELECT id FROM purchases_round WHERE id = %(id)s FOR UPDATE", {"id": round_id})
         params = {"player": player_id, "state": SeedState.ACTIVE.value}
         db.rows("SELECT id FROM fairness_seedpair WHERE player_id = %(player)s AND state = %(state)s FOR UPDATE", params)
+        db.rows("SELECT id FROM purchases_round WHERE id = %(id)s FOR UPDATE", {"id": round_id})
     return _claim(db.rows(SEED, {"player": player_id, "round": round_id})[0])
 
 
@@ -243,6 +243,10 @@ balance AS (
     UPDATE purchases_action SET balance_after_minor = %(balance)s
     FROM changed WHERE purchases_action.id = %(action)s AND %(balance)s::bigint IS NOT NULL
 )"""
+# Whoever draws has the seed before writing its nonce down: else one that waits for the seed with the nonce in its hand, and
+# one that has the seed and wants that nonce, would wait for each other.
+SEED_FIRST: Final = """
+seed AS MATERIALIZED (SELECT id FROM fairness_seedpair WHERE id = %(seed)s FOR UPDATE)"""
 DRAWS: Final = f"""
 nonce AS (
     UPDATE fairness_seedpair SET next_nonce = next_nonce + 1
@@ -278,22 +282,22 @@ nonce AS (
 CHANGED: Final = "RETURNING id, operator_id, player_id, currency, base_currency"
 
 SETTLE: Final = f"""
-WITH changed AS (
+WITH {SEED_FIRST}, changed AS (
     UPDATE purchases_round
     SET state = 'settled', settled_at = %(at)s, lease_until = NULL, recover_at = NULL,
         seed_pair_id = %(seed)s, nonce = %(nonce)s,
         payout_minor = %(payout_minor)s, base_payout_minor = %(base_payout_minor)s, credited_minor = %(credited)s
-    WHERE id = %(round)s AND state = 'pending' AND fence = %(fence)s
+    WHERE id = %(round)s AND state = 'pending' AND fence = %(fence)s AND EXISTS (SELECT FROM seed)
     {CHANGED}
 ), {DEBIT}, {DRAWS}, {EVENTS}, {BALANCE}
 SELECT id FROM changed
 """
 OPEN_HELD: Final = f"""
-WITH changed AS (
+WITH {SEED_FIRST}, changed AS (
     UPDATE purchases_round
     SET state = 'settled', settled_at = %(at)s, expires_at = NULL, seed_pair_id = %(seed)s, nonce = %(nonce)s,
         payout_minor = %(payout_minor)s, base_payout_minor = %(base_payout_minor)s, credited_minor = %(credited)s
-    WHERE id = %(round)s AND state = 'held' AND locked_by IS NULL
+    WHERE id = %(round)s AND state = 'held' AND locked_by IS NULL AND EXISTS (SELECT FROM seed)
     {CHANGED}
 ), action AS (
     INSERT INTO purchases_action (id, operator_id, player_id, client_action_id, fingerprint, kind, round_id, created_at)
