@@ -38,7 +38,7 @@ class InventoryItem(models.Model):
     locked_by = models.UUIDField(null=True)
     created_at = models.DateTimeField(db_default=TransactionNow())
     expires_at = models.DateTimeField(null=True)
-    resolved_at = models.DateTimeField(null=True)
+    resolved_at = models.DateTimeField(null=True, help_text="When it left the state unresolved.")
 
     class Meta:
         constraints = [
@@ -59,9 +59,13 @@ class InventoryItem(models.Model):
 
 
 class OrderStatus(models.TextChoices):
-    """The statuses of a shipping order (contract section 7). UNPAID waits for its debit and is not shown yet."""
+    """The statuses of a shipping order (contract section 7).
+
+    UNPAID waits for its debit and is not shown yet. VOIDED never became an order: its debit was refused, or nobody retried it.
+    """
 
     UNPAID = "unpaid"
+    VOIDED = "voided"
     PENDING = "pending"
     PROCESSING = "processing"
     SHIPPED = "shipped"
@@ -79,7 +83,7 @@ class ShippingOrder(models.Model):
     fingerprint = models.BinaryField()
     status = models.CharField(max_length=10, choices=OrderStatus)
     currency = models.CharField(max_length=3)
-    cost_minor = models.BigIntegerField()
+    cost_minor = models.BigIntegerField(help_text="What the player is debited for it; 0 where the operator sees to that.")
     address = models.JSONField()
     email = models.CharField(max_length=254)
     carrier = models.CharField(max_length=100, blank=True, default="")
