@@ -19,8 +19,8 @@ class EventFactory(factory.django.DjangoModelFactory[Event]):
         model = Event
 
     id = factory.LazyFunction(new_id)
-    type = EventType.ROUND_SETTLED
-    subject = "r_01J0000000000000000000000"
+    type = EventType.BOX_PUBLISHED
+    subject = "1201"
     body = factory.LazyAttribute(lambda event: b'{"id":"%s","data":{}}' % public_id(Prefix.EVENT, event.id).encode())
     occurred_at = factory.LazyFunction(timezone.now)
 
