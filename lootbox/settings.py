@@ -28,7 +28,9 @@ LOOTBOX_DOMAIN = env.str("LOOTBOX_DOMAIN", "localhost")
 ALLOWED_HOSTS = env.list("LOOTBOX_ALLOWED_HOSTS", default=[f".{LOOTBOX_DOMAIN}", "127.0.0.1", "[::1]", "localhost"])
 
 # Money: how long a wallet may take, when recovery acts (contract sections 5 and 10).
-LOOTBOX_ALLOW_PRIVATE_URLS = env.bool("LOOTBOX_ALLOW_PRIVATE_URLS", False)
+# On in the demo, and so for every command beside a running one: its wallets are on loopback.
+BESIDE_DEMO = "DATABASE_URL" not in env.ENVIRON and (LOOTBOX_HOME / "demo.json").exists()
+LOOTBOX_ALLOW_PRIVATE_URLS = env.bool("LOOTBOX_ALLOW_PRIVATE_URLS", BESIDE_DEMO)
 LOOTBOX_WALLET_TIMEOUT_S = env.float("LOOTBOX_WALLET_TIMEOUT_S", 10.0)
 LOOTBOX_ABANDON_AFTER_S = env.float("LOOTBOX_ABANDON_AFTER_S", 120.0)
 LOOTBOX_RECOVERY_STEPS_S: list[float] = env.list(
