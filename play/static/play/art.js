@@ -17,7 +17,7 @@ export function prizeArt({ kind, name, itemId, imageUrl }) {
   if (imageUrl) return h("img", { class: "art", src: imageUrl, alt: "", loading: "lazy" });
   if (kind === "cash") return coins(hash(name));
   if (kind === "bonus") return ticket(hash(name));
-  return gem(hash(`${itemId} ${name}`));
+  return gem(itemId);
 }
 
 /** Return how rare a prize is, as a word for styles and labels. */
@@ -185,16 +185,15 @@ function ticket(seed) {
   ]);
 }
 
-function gem(seed) {
-  const hue = Math.round((seed * GOLDEN_ANGLE) % 360);
-  const chance = dice(seed);
+function gem(itemId) {
+  const hue = Math.round((itemId * GOLDEN_ANGLE + 160) % 360);
   const shapes = [brilliant, orb, star, shield, cube, ring, leaf, crown];
   return picture("0 0 100 100", (paint) => {
     const tones = {
       body: paint("linear", [`hsl(${hue} 90% 76%)`, `hsl(${(hue + 30) % 360} 72% 46%)`]),
       light: `hsl(${hue} 95% 86%)`, deep: `hsl(${(hue + 20) % 360} 65% 32%)`,
     };
-    return [s("ellipse", { cx: 50, cy: 88, rx: 26, ry: 4.5, fill: "#000", opacity: 0.25 }), shapes[Math.floor(chance() * shapes.length)](tones)];
+    return [s("ellipse", { cx: 50, cy: 88, rx: 26, ry: 4.5, fill: "#000", opacity: 0.25 }), shapes[itemId % shapes.length](tones)];
   });
 }
 
