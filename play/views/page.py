@@ -48,6 +48,8 @@ class AppView(View):
                 "locale": locale,
                 "logoUrl": operator.logo_url or None,
                 "origins": operator.origins,
+                "locales": operator.locales,
+                "currencies": operator.currencies,
                 "returnUrl": (launch.return_url or None) if launch else None,
             },
         }
