@@ -85,6 +85,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "deliver webhooks": {"task": "webhooks.tasks.dispatch", "schedule": 2.0, "options": {"expires": 5}},
     "tell people of endpoints that went off": {"task": "webhooks.tasks.send_notices", "schedule": 60.0},
     "load exchange rates": {"task": "catalog.tasks.load_rates", "schedule": 3600.0},
+    "expire won items": {"task": "vault.tasks.expire_items", "schedule": 60.0},
+    "check what must hold of the money": {"task": "purchases.tasks.check_invariants", "schedule": 300.0},
 }
 
 INSTALLED_APPS = [
