@@ -2,10 +2,11 @@
 
 from django.urls import path, re_path
 
-from play.views import base, boxes, fairness, page, rounds, sessions
+from play.views import base, boxes, fairness, items, page, rounds, sdk, sessions
 
 urlpatterns = [
     path("play", page.AppView.as_view()),
+    path("sdk/games-core.js", sdk.SdkView.as_view()),
     path("api/play/session/init", sessions.InitView.as_view()),
     path("api/play/session/heartbeat", sessions.HeartbeatView.as_view()),
     path("api/play/session/logout", sessions.LogoutView.as_view()),
@@ -18,6 +19,10 @@ urlpatterns = [
     path("api/play/rounds/cancel", rounds.CancelRoundView.as_view()),
     path("api/play/rounds/<str:public_id>", rounds.RoundView.as_view()),
     path("api/play/vault", rounds.VaultView.as_view()),
+    path("api/play/inventory", items.InventoryView.as_view()),
+    path("api/play/inventory/<int:item_id>/cashback", items.CashbackView.as_view()),
+    path("api/play/shipping/orders", items.OrdersView.as_view()),
+    path("api/play/shipping/orders/<str:public_id>", items.OrderView.as_view()),
     path("api/play/wallet/balance", sessions.BalanceView.as_view()),
     path("api/play/fairness/state", fairness.StateView.as_view()),
     path("api/play/fairness/rotate", fairness.RotateView.as_view()),
