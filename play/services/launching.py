@@ -8,6 +8,7 @@ from django.conf import settings
 from catalog import rates
 from catalog.catalogue import catalogue
 from lootbox.core.errors import ApiError, ErrorCode
+from lootbox.core.tokens import request_hash, token_hash
 from operators.models import MYSTERY_BOX, Operator, Player
 from play import tokens
 from play.models import Launch
@@ -29,20 +30,20 @@ def launch(*, request: LaunchRequest, operator: Operator, key_id: str, signature
     `operator` must have been read in this request. Raises `GAME_DISABLED`, `UNKNOWN_BOX`, `BOX_NOT_PLAYABLE`,
     `UNSUPPORTED_LOCALE`, `UNSUPPORTED_CURRENCY`, and nothing is stored.
     """
-    request_hash = tokens.request_hash(key_id=key_id, signature=signature)
+    asked = request_hash(key_id=key_id, signature=signature)
     token = tokens.launch_token(key_id=key_id, signature=signature)
-    made = Launch.objects.filter(request_hash=request_hash).first()
+    made = Launch.objects.filter(request_hash=asked).first()
     created = made is None
     if made is None:
         locale, currency = _check(request, operator, at)
         player, _ = Player.objects.get_or_create(operator=operator, external_id=request.player)
         # Of two replays at once the second finds what the first one made.
         made, created = Launch.objects.get_or_create(
-            request_hash=request_hash,
+            request_hash=asked,
             defaults={
                 "operator": operator,
                 "player": player,
-                "token_hash": tokens.token_hash(token),
+                "token_hash": token_hash(token),
                 "game_key": request.game_key,
                 "box_id": request.box_id,
                 "auto_open": request.auto_open,
@@ -56,7 +57,7 @@ def launch(*, request: LaunchRequest, operator: Operator, key_id: str, signature
                 "expires_at": at + dt.timedelta(seconds=settings.LOOTBOX_LAUNCH_TTL_S),
             },
         )
-    if made.token_hash != tokens.token_hash(token):
+    if made.token_hash != token_hash(token):
         # The platform's key changed since, so the first token can't be told again; a second one is never made.
         raise ApiError(ErrorCode.INVALID_SIGNATURE, "This request was answered before. Sign a new one.")
     return LaunchAnswer(token, made.expires_at, replayed=not created)

@@ -11,8 +11,8 @@ from fairness import services as fairness
 from fairness.services import SeedSource
 from lootbox.core import db
 from lootbox.core.errors import ApiError, ErrorCode
+from lootbox.core.tokens import token_hash
 from operators.models import Operator
-from play import tokens
 from play.models import Launch, Session
 from play.services.launching import check_locale
 
@@ -46,7 +46,7 @@ def start(*, launch_token: str, slug: str | None, session_token: str, at: dt.dat
             operator=operator,
             player=player,
             launch=launch,
-            token_hash=tokens.token_hash(session_token),
+            token_hash=token_hash(session_token),
             locale=launch.locale,
             currency=launch.currency,
             pinned_rate=rate,
@@ -57,7 +57,7 @@ def start(*, launch_token: str, slug: str | None, session_token: str, at: dt.dat
 
 def find_launch(*, token: str, slug: str | None) -> Launch | None:
     """Return the launch of a token, None for one that is not known, or is of another operator than the host's."""
-    launch = Launch.objects.select_related("operator", "player").filter(token_hash=tokens.token_hash(token)).first()
+    launch = Launch.objects.select_related("operator", "player").filter(token_hash=token_hash(token)).first()
     return launch if launch is not None and slug in (None, launch.operator.slug) else None
 
 
@@ -67,7 +67,7 @@ def find(*, token: str, slug: str | None, at: dt.datetime) -> Session:
     `slug` as in `start`. Raises `SESSION_INVALID` (also after logout), `SESSION_EXPIRED`, `TENANT_SUSPENDED`.
     """
     related = Session.objects.select_related("operator", "player", "launch")
-    session = related.filter(token_hash=tokens.token_hash(token), revoked_at=None).first()
+    session = related.filter(token_hash=token_hash(token), revoked_at=None).first()
     if session is None or slug not in (None, session.operator.slug):
         raise ApiError(ErrorCode.SESSION_INVALID)
     if at >= expires_at(session):

@@ -6,7 +6,7 @@ from django.utils import timezone
 from factory.declarations import LazyAttribute, LazyFunction, SelfAttribute, Sequence, SubFactory
 from factory.django import DjangoModelFactory
 
-from play import tokens
+from lootbox.core.tokens import token_hash
 from play.models import FundingDecision, Launch, Session
 from purchases.models import Funding
 from tests.factories.operators import OperatorFactory, PlayerFactory
@@ -21,7 +21,7 @@ class LaunchFactory(DjangoModelFactory[Launch]):
     operator = SubFactory(OperatorFactory)
     player = SubFactory(PlayerFactory, operator=SelfAttribute("..operator"))
     request_hash = Sequence(lambda n: f"{n:064x}")
-    token_hash = Sequence(lambda n: tokens.token_hash(f"lt_{n}"))
+    token_hash = Sequence(lambda n: token_hash(f"lt_{n}"))
     game_key = "mystery_box"
     locale = "en"
     currency = "EUR"
@@ -38,7 +38,7 @@ class SessionFactory(DjangoModelFactory[Session]):
     launch = SubFactory(LaunchFactory)
     operator = SelfAttribute("launch.operator")
     player = SelfAttribute("launch.player")
-    token_hash = Sequence(lambda n: tokens.token_hash(f"ps_{n}"))
+    token_hash = Sequence(lambda n: token_hash(f"ps_{n}"))
     locale = SelfAttribute("launch.locale")
     currency = SelfAttribute("launch.currency")
     started_at = LazyFunction(timezone.now)
