@@ -3,7 +3,7 @@ import threading
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from lootbox.core.commands import PlainCommand
@@ -34,6 +34,7 @@ class Command(PlainCommand):
             except OperationalError as error:
                 if options["once"]:
                     raise
+                connection.close()  # no request ends here, so Django would keep the broken one for ever
                 self.stderr.write(f"The database can't be reached, trying again: {error}".strip())
             else:
                 taken = {name: count + getattr(done, name) for name, count in taken.items()}
