@@ -1,0 +1,283 @@
+"""The console for webhooks: how endpoints are doing, every delivery with its attempts, and sending again."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.paginator import InfinitePaginator
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from lootbox.core.ids import Prefix, parse_public_id, public_id
+from operators.configuration import InvalidSetting
+from webhooks import selectors, services
+from webhooks.models import Delivery, DeliveryAttempt, Endpoint
+from webhooks.selectors import Health
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin, TabularInline
+    from django.contrib.admin.helpers import ActionForm
+else:
+    from unfold.admin import ModelAdmin, TabularInline
+    from unfold.forms import ActionForm
+
+UNDELIVERED_FOR = dt.timedelta(days=7)
+
+
+class ReadOnly:
+    """Rows that nobody adds, changes or deletes by hand."""
+
+    def has_add_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
+        """Return that nobody may."""
+        return False
+
+    def has_change_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
+        """Return that nobody may."""
+        return False
+
+    def has_delete_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
+        """Return that nobody may."""
+        return False
+
+
+class Prepared(admin.SimpleListFilter):
+    """When the event happened, told by its id, which the list is in order of."""
+
+    title = "when"
+    parameter_name = "when"
+    spans: ClassVar = {"hour": ("the last hour", 1), "day": ("the last 24 hours", 24), "week": ("the last 7 days", 168)}
+
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
+        """Return the choices."""
+        return [(name, label) for name, (label, _) in self.spans.items()]
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        """Return the deliveries of events of that time."""
+        _, hours = self.spans.get(self.value() or "", ("", 0))
+        if not hours:
+            return queryset
+        since = timezone.now() - dt.timedelta(hours=hours)
+        return queryset.filter(pk__gte=selectors.earliest_id(at=since))
+
+
+class AttemptInline(ReadOnly, TabularInline[DeliveryAttempt, Delivery]):
+    """What was sent, and what came back."""
+
+    model = DeliveryAttempt
+    verbose_name_plural = "attempts"
+    ordering = ["-number"]
+    fields = readonly_fields = ("number", "started_at", "outcome", "http_status", "latency_ms", "request", "detail", "excerpt")
+
+    @admin.display(description="request")
+    def request(self, attempt: DeliveryAttempt) -> SafeString:
+        """Return what was sent beside the body; signatures are not kept."""
+        timestamp = int(attempt.started_at.timestamp())
+        lines = [
+            f"POST {attempt.url}",
+            "Content-Type: application/json",
+            f"X-Timestamp: {timestamp}",
+            f"webhook-id: {public_id(Prefix.EVENT, attempt.delivery_id)}",
+            f"webhook-timestamp: {timestamp}",
+            "and X-Signature, webhook-signature",
+        ]
+        return format_html("<pre>{}</pre>", "\n".join(lines))
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly, ModelAdmin[Delivery]):
+    """Deliveries, the newest event first."""
+
+    list_display = ["event_id_shown", "operator", "type", "subject", "state", "attempts", "next_attempt_at", "delivered_at"]
+    list_filter = ["state", "event__type", "event__operator", Prepared]
+    # By way of the event, whose index by operator and id gives a page of any operator's at once.
+    ordering = ["-event_id"]
+    list_select_related = ["event", "operator"]
+    list_per_page = 50
+    show_full_result_count = False
+    paginator = InfinitePaginator
+    search_fields = ["event__subject"]
+    search_help_text = "An event's id, or the id of the round or order that it tells of."
+    fields = readonly_fields = (
+        "event_id_shown",
+        "operator",
+        "type",
+        "subject",
+        "state",
+        "attempts",
+        "next_attempt_at",
+        "delivered_at",
+        "body",
+    )
+    inlines = [AttemptInline]
+    actions = ["send_again"]
+
+    def get_search_results(
+        self, _request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
+    ) -> tuple[QuerySet[Delivery], bool]:
+        """Return the delivery of an event by its id, or the deliveries about a subject."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        event_id = parse_public_id(Prefix.EVENT, term)
+        return queryset.filter(pk=event_id) if event_id else queryset.filter(event__subject=term), False
+
+    def has_send_again_permission(self, request: HttpRequest) -> bool:
+        """Return whether the person may send again."""
+        return request.user.has_perm("webhooks.send_again")
+
+    @admin.action(description="Send again", permissions=["send_again"])
+    def send_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        """Send the selected events again, also those that had succeeded."""
+        ids: Sequence[UUID] = list(queryset.values_list("pk", flat=True))
+        count = services.send_again(delivery_ids=ids, by=request.user.get_username(), at=timezone.now())
+        self.message_user(request, f"{count} deliveries are on their way again.", messages.SUCCESS)
+
+    @admin.display(description="event")
+    def event_id_shown(self, delivery: Delivery) -> str:
+        """Return the event's id as the receiver gets it."""
+        return public_id(Prefix.EVENT, delivery.pk)
+
+    @admin.display(description="type")
+    def type(self, delivery: Delivery) -> str:
+        """Return what kind of event it is."""
+        return delivery.event.type
+
+    @admin.display(description="about")
+    def subject(self, delivery: Delivery) -> str:
+        """Return the id of what the event tells of."""
+        return delivery.event.subject
+
+    @admin.display(description="body, as it is sent")
+    def body(self, delivery: Delivery) -> SafeString:
+        """Return the exact text."""
+        return format_html("<pre>{}</pre>", bytes(delivery.event.body).decode())
+
+
+class HealthList(ChangeList):
+    """Endpoints with how they are doing, which one statement finds out for a whole page."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Fetch the page, and the health of what is on it."""
+        super().get_results(request)
+        endpoints = list(self.result_list)
+        found = selectors.health(operator_ids=[each.pk for each in endpoints], since=timezone.now() - UNDELIVERED_FOR)
+        for endpoint in endpoints:
+            endpoint.health = found[endpoint.pk]
+        self.result_list = endpoints
+
+
+class SinceForm(ActionForm):
+    """The time for the action that takes one."""
+
+    since = forms.DateTimeField(
+        required=False, label="since (UTC)", widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"})
+    )
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(ReadOnly, ModelAdmin[Endpoint]):
+    """Every operator's endpoint at a glance, those that are off first."""
+
+    list_display = ["operator", "status", "due", "waiting_since", "undelivered", "successes", "latency"]
+    ordering = ["enabled", "operator__name"]
+    list_select_related = ["operator"]
+    fields = readonly_fields = ("operator", "status", "failing_since", "disabled_at", "last_sequence")
+    action_form = SinceForm
+    actions = ["send_test_event", "turn_on", "send_all_since"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's signature
+        """Return the list that knows how endpoints are doing."""
+        return HealthList
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Return whether the person may turn endpoints on and send to them."""
+        return request.user.has_perm("webhooks.operate_endpoint")
+
+    @admin.action(description="Send a test event", permissions=["operate"])
+    def send_test_event(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
+        """Send one to each."""
+        for endpoint in queryset.select_related("operator"):
+            try:
+                event = services.send_test_event(operator=endpoint.operator, by=request.user.get_username(), at=timezone.now())
+            except InvalidSetting as error:
+                self.message_user(request, str(error), messages.ERROR)
+            else:
+                shown = public_id(Prefix.EVENT, event.id)
+                self.message_user(request, f"{shown} is on its way to {endpoint.operator}.", messages.SUCCESS)
+
+    @admin.action(description="Turn on", permissions=["operate"])
+    def turn_on(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
+        """Turn each on and send what waited."""
+        for endpoint in queryset.select_related("operator"):
+            count = services.turn_on(operator=endpoint.operator, by=request.user.get_username(), at=timezone.now())
+            self.message_user(request, f"{endpoint.operator} is on; {count} deliveries had waited.", messages.SUCCESS)
+
+    @admin.action(description="Send everything again since the time given", permissions=["operate"])
+    def send_all_since(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
+        """Send all events since a time to each."""
+        try:
+            since = forms.DateTimeField().clean(request.POST.get("since"))
+        except ValidationError:
+            self.message_user(request, "Fill in since when, in UTC.", messages.ERROR)
+            return
+        for endpoint in queryset.select_related("operator"):
+            try:
+                count = services.send_again_since(
+                    operator=endpoint.operator, since=since, by=request.user.get_username(), at=timezone.now()
+                )
+            except InvalidSetting as error:
+                self.message_user(request, str(error), messages.ERROR)
+            else:
+                self.message_user(request, f"{count} deliveries to {endpoint.operator} are on their way.", messages.SUCCESS)
+
+    @admin.display(description="status")
+    def status(self, endpoint: Endpoint) -> str:
+        """Return whether it is on, and since when it fails, or why it is off."""
+        if not endpoint.enabled:
+            return f"off: {endpoint.get_disabled_reason_display()}"
+        return "on" if endpoint.failing_since is None else f"failing since {endpoint.failing_since:%Y-%m-%d %H:%M}"
+
+    @admin.display(description="due")
+    def due(self, endpoint: Endpoint) -> str:
+        """Return how many deliveries wait for their time."""
+        return _counted(_health(endpoint).due)
+
+    @admin.display(description="earliest due")
+    def waiting_since(self, endpoint: Endpoint) -> dt.datetime | None:
+        """Return when the next attempt was or is to be made."""
+        return _health(endpoint).waiting_since
+
+    @admin.display(description="failed or stopped, 7 days")
+    def undelivered(self, endpoint: Endpoint) -> str:
+        """Return how many deliveries wait for a person."""
+        return _counted(_health(endpoint).undelivered)
+
+    @admin.display(description="successes, last 200")
+    def successes(self, endpoint: Endpoint) -> str:
+        """Return the success rate of the latest attempts."""
+        health = _health(endpoint)
+        return f"{health.successes * 100 // health.attempts} %" if health.attempts else "none"
+
+    @admin.display(description="latency p50 / p95")
+    def latency(self, endpoint: Endpoint) -> str:
+        """Return the latencies of the latest attempts."""
+        health = _health(endpoint)
+        return f"{health.p50_ms} / {health.p95_ms} ms" if health.attempts else "none"
+
+
+def _health(endpoint: Endpoint) -> Health:
+    health: Health = endpoint.health  # type: ignore[attr-defined]
+    return health
+
+
+def _counted(count: int) -> str:
+    return f"{count}+" if count >= selectors.COUNT_LIMIT else str(count)
