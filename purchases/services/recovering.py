@@ -23,6 +23,7 @@ from purchases.services.expiring import expire_held
 from purchases.services.refunding import attempt_refund
 from purchases.services.settling import Clock
 from purchases.services.undoing import undo
+from vault.services import cashing, paying
 from wallet import schedule
 from wallet import services as wallet
 from wallet.models import Reason, WalletCall
@@ -100,36 +101,54 @@ def recover_due(*, clock: Clock) -> Pass:
 def ask_again(*, call_id: UUID, clock: Clock) -> None:
     """Ask a wallet once more for a credit that is owed, or an asset's call of unknown fate, and record what became of it."""
     call = WalletCall.objects.select_related("operator", "player").filter(pk=call_id, state__in=wallet.UNRESOLVED).first()
-    if call is None:
-        return
-    with db.phase():
-        again = wallet.intend_again(call=call, at=clock())
-    if again is not None:
-        _finisher(again)(operator=call.operator, call=again, clock=clock)
+    if call is not None:
+        _finisher(call)(operator=call.operator, call=call, clock=clock)
 
 
 def pay_again(*, operator: Operator, call: WalletCall, clock: Clock) -> None:
     """Ask for a payout once more. Refused or not answered, it stays owed."""
+    again = _counted(call, clock)
+    if again is None:
+        return
     started_at = clock()
-    outcome = wallet.send(operator=operator, call=call, at=started_at)
+    outcome = wallet.send(operator=operator, call=again, at=started_at)
     at = clock()
     statements.record_payout(
-        call_id=call.pk,
+        call_id=again.pk,
         action_id=None,
         outcome=outcome,
-        next_attempt_at=schedule.next_attempt(attempts=call.attempts, at=at),
+        next_attempt_at=schedule.next_attempt(attempts=again.attempts, at=at),
         started_at=started_at,
         at=at,
     )
 
 
-def _finisher(call: WalletCall) -> Callable[..., Any]:
-    if call.reason == Reason.REFUND and call.round_id is not None:
-        return attempt_refund
-    return FINISHERS[Reason(call.reason)]
+def refund_again(*, operator: Operator, call: WalletCall, clock: Clock) -> None:
+    """Ask for a round's refund once more."""
+    again = _counted(call, clock)
+    if again is not None:
+        attempt_refund(operator=operator, call=again, clock=clock)
 
 
-FINISHERS: Final[dict[Reason, Callable[..., Any]]] = {Reason.PAYOUT: pay_again}
+def _counted(call: WalletCall, clock: Clock) -> WalletCall | None:
+    with db.phase():
+        return wallet.intend_again(call=call, at=clock())
+
+
+def _finisher(call: WalletCall) -> Callable[..., None]:
+    match Reason(call.reason):
+        case Reason.PAYOUT:
+            return pay_again
+        case Reason.CASHBACK:
+            return cashing.finish_cashback
+        case Reason.SHIPPING:
+            return paying.finish_shipping_debit
+        case Reason.REFUND if call.order_id is not None:
+            return paying.finish_shipping_refund
+        case Reason.REFUND:
+            return refund_again
+        case reason:
+            raise ValueError(f"a call of reason {reason} is not recovery's to ask again by itself")
 
 
 def _claim(sql: str, due: dt.datetime) -> list[UUID]:
