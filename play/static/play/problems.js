@@ -6,21 +6,21 @@ import { t } from "./i18n.js";
 import { config, state } from "./state.js";
 
 /** Return title and text for a refusal; what only the wallet knows the code of is told as it came. */
-export function explain({ code, message, moneyMoved, mayRepeat }) {
+export function explain({ code, message, moneyMoved, mayRepeat, fields }) {
   const known = {
-    NO_ANSWER: [t("No answer yet"), t("The connection was interrupted. Try again: you pay once at most.")],
+    NO_ANSWER: [t("No answer yet"), t("The connection was interrupted. Try again: no money moves twice.")],
     WALLET_UNAVAILABLE: mayRepeat
-      ? [t("The casino's wallet did not answer"), t("Your box is waiting. Try again: you pay once at most, however often you try.")]
+      ? [t("The casino's wallet did not answer"), t("Try again: no money moves twice, however often you try.")]
       : [t("This purchase was undone"), t("The casino's wallet did not answer in time. Nothing stays charged; you can open a box again.")],
-    ACTION_IN_PROGRESS: [t("Still working on it"), t("Your last click is being handled. Try again in a moment: you pay once at most.")],
+    ACTION_IN_PROGRESS: [t("Still working on it"), t("Your last click is being handled. Try again in a moment: no money moves twice.")],
     RATE_LIMITED: [t("A little too fast"), t("Wait a moment, then try again.")],
-    INTERNAL_ERROR: [t("Something went wrong on our side"), t("Try again: you pay once at most.")],
+    INTERNAL_ERROR: [t("Something went wrong on our side"), t("Try again: no money moves twice.")],
     INSUFFICIENT_FUNDS: [t("Your balance is too low"), t("Nothing was charged. Top up at the casino, then open the box again.")],
     PLAYER_BLOCKED: [t("Playing is paused for you"), t("A limit of yours or of the casino's applies. Nothing was charged. Ask the casino's support if you have questions.")],
     BOX_NOT_PLAYABLE: [t("This box has changed"), t("A new version is out, with new odds or a new price. Nothing was charged. Look at it again before you open it.")],
     UNKNOWN_BOX: [t("This box is not on offer"), t("Pick another one in the lobby.")],
     FX_RATE_MOVED: [t("The price has changed"), t("The exchange rate moved. Nothing was charged. Look at the new price before you open the box.")],
-    VALIDATION_FAILED: [t("The price has changed"), t("Nothing was charged. Look at the new price before you open the box.")],
+    VALIDATION_FAILED: fields?.expectedBetMinor && [t("The price has changed"), t("Nothing was charged. Look at the new price before you open the box.")],
     ROUND_NOT_HELD: [t("This box is open already"), t("You find what was in it in your items and in your history.")],
     ROUND_NOT_REFUNDABLE: [t("This box can't be given back"), t("It was opened already, or it was free.")],
     REFUND_NOT_ALLOWED: [t("This box can't be given back"), t("The casino does not take boxes back.")],

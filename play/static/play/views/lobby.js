@@ -30,7 +30,7 @@ export async function render() {
   const tools = h("form", { class: "tools", role: "search", onsubmit: (event) => event.preventDefault() },
     h("label", {}, h("span", {}, t("Search")),
       h("input", { type: "search", value: kept.words, autocomplete: "off", oninput: ({ target }) => { kept.words = target.value; arrange(); } })),
-    h("label", {}, h("span", {}, t("Order")),
+    h("label", {}, h("span", {}, t("Sort by")),
       h("select", { onchange: ({ target }) => { kept.order = target.value; arrange(); } },
         Object.entries(orders).map(([value, [label]]) => h("option", { value, selected: value === kept.order }, label)))));
   arrange();
