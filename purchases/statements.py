@@ -21,8 +21,8 @@ from lootbox.core.crypto import decrypt
 from operators.models import Operator
 from purchases.drawing import BoughtReel, DrawnReel, Seed
 from purchases.models import Funding, Mode
-from wallet.client import Outcome
 from wallet.models import CallState
+from wallet.outcomes import Outcome
 from webhooks import nudge
 from webhooks.outbox import PreparedEvent
 

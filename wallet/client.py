@@ -4,7 +4,6 @@ What comes back is foreign input that moves money. It counts as an answer only w
 else leaves the call's fate unknown, and only the same call under the same key can find it out.
 """
 
-import enum
 import re
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from django.db import connections
 
 from lootbox.core import http, signing, strict_json
 from lootbox.core.money import MAX_MINOR
+from wallet.outcomes import Fate, Outcome
 
 EXCERPT_BYTES: Final = 2048
 DETAIL_LENGTH: Final = 300
@@ -24,15 +24,6 @@ DETAIL_LENGTH: Final = 300
 _PASSING: Final = frozenset({408, 425, 429})
 _ERROR_CODE = re.compile(r"[!-~](?:[ -~]{0,62}[!-~])?")
 _ECHOED: Final = ("idempotencyKey", "amountMinor", "currency")
-
-
-class Fate(enum.StrEnum):
-    """What is known of the money after a call."""
-
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-    NOT_SENT = "not_sent"
 
 
 class BalanceUnavailable(Exception):
@@ -46,24 +37,6 @@ class WalletEndpoint:
     url: str
     secret: str
     previous_secret: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one money call.
-
-    `error_code` is set for a refusal only. `balance_after_minor` and `provider_txn_ref` are the wallet's word, None where it
-    gave none that makes sense. `excerpt` is the start of the answer, safe to show and to store; `detail` a sentence for people.
-    """
-
-    fate: Fate
-    error_code: str | None
-    balance_after_minor: int | None
-    provider_txn_ref: str | None
-    http_status: int | None
-    latency_ms: int
-    excerpt: str
-    detail: str
 
 
 def call(*, endpoint: WalletEndpoint, body: bytes, idempotency_key: str, at: datetime) -> Outcome:

@@ -13,8 +13,9 @@ from lootbox.core.errors import ApiError, ErrorCode
 from lootbox.core.ids import new_id
 from operators.models import Operator, Player
 from wallet import bodies, breaker, client, schedule
-from wallet.client import BalanceUnavailable, Fate, Outcome, WalletEndpoint
+from wallet.client import BalanceUnavailable, WalletEndpoint
 from wallet.models import CallState, CallType, Reason, WalletAttempt, WalletCall
+from wallet.outcomes import Fate, Outcome
 
 logger = structlog.get_logger(__name__)
 
@@ -126,12 +127,12 @@ def intend_again(*, call: WalletCall, at: dt.datetime) -> WalletCall | None:
 
 def send(*, operator: Operator, call: WalletCall, at: dt.datetime) -> Outcome:
     """Send the call once, its exact bytes, and return what became of it. Refuses to run inside a transaction."""
-    return client.call(
-        endpoint=endpoint(operator=operator, at=at),
-        body=bytes(call.body),
-        idempotency_key=call.idempotency_key,
-        at=at,
-    )
+    return ask(operator=operator, body=bytes(call.body), idempotency_key=call.idempotency_key, at=at)
+
+
+def ask(*, operator: Operator, body: bytes, idempotency_key: str, at: dt.datetime) -> Outcome:
+    """Send the bytes of a call that was written down, once; as `send`, for who has no row at hand."""
+    return client.call(endpoint=endpoint(operator=operator, at=at), body=body, idempotency_key=idempotency_key, at=at)
 
 
 def record(*, call: WalletCall, outcome: Outcome, at: dt.datetime, refusal_decides: bool = True) -> bool:

@@ -12,8 +12,8 @@ from purchases.rounds import RoundFacts
 from purchases.services.refunding import attempt_refund, end_round, intend_refund, refund_key
 from purchases.services.settling import Clock
 from wallet import services as wallet
-from wallet.client import Fate
 from wallet.models import CallState, WalletCall
+from wallet.outcomes import Fate
 
 
 @dataclass(frozen=True)

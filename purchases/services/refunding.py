@@ -11,8 +11,8 @@ from purchases.models import Round, RoundState
 from purchases.rounds import RoundFacts
 from purchases.services.settling import Clock
 from wallet import services as wallet
-from wallet.client import Fate, Outcome
 from wallet.models import CallType, Reason, WalletCall
+from wallet.outcomes import Fate, Outcome
 from webhooks import outbox
 from webhooks.models import EventType
 

@@ -20,10 +20,10 @@ from purchases.models import ActionKind, RoundState
 from purchases.rounds import RoundFacts, ShownItem, ShownReel
 from purchases.statements import Claim, Debit, Debited, Drawn, Payout
 from vault.models import ItemState
-from wallet import bodies, breaker, client, schedule
+from wallet import bodies, breaker, schedule
 from wallet import services as wallet
-from wallet.client import Fate, Outcome
 from wallet.models import CallState, CallType, Reason
+from wallet.outcomes import Fate, Outcome
 from webhooks.models import EventType
 
 Clock = Callable[[], dt.datetime]
@@ -74,12 +74,8 @@ def finish(*, owned: OwnedRound, clock: Clock) -> PurchaseAnswer | None:
 def _ask_wallet(owned: OwnedRound, at: dt.datetime) -> Outcome | None:
     if owned.debit is None:
         return None
-    return client.call(
-        endpoint=wallet.endpoint(operator=owned.operator, at=at),
-        body=owned.debit.body,
-        idempotency_key=owned.debit.idempotency_key,
-        at=at,
-    )
+    debit = owned.debit
+    return wallet.ask(operator=owned.operator, body=debit.body, idempotency_key=debit.idempotency_key, at=at)
 
 
 def _take(owned: OwnedRound, debited: Debited, clock: Clock) -> PurchaseAnswer | None:
@@ -186,12 +182,7 @@ class Win:
         if payout is None:
             return None
         started_at = clock()
-        outcome = client.call(
-            endpoint=wallet.endpoint(operator=operator, at=started_at),
-            body=payout.body,
-            idempotency_key=payout.idempotency_key,
-            at=started_at,
-        )
+        outcome = wallet.ask(operator=operator, body=payout.body, idempotency_key=payout.idempotency_key, at=started_at)
         at = clock()
         statements.record_payout(
             call_id=payout.id,

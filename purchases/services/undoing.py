@@ -11,8 +11,8 @@ from purchases.services.refunding import attempt_refund, end_round, intend_refun
 from purchases.services.settling import Clock
 from wallet import schedule
 from wallet import services as wallet
-from wallet.client import Fate
 from wallet.models import CallState, CallType, Reason, WalletCall
+from wallet.outcomes import Fate
 
 # Given to a debit that never left us: its wallet was never reached.
 NEVER_SENT = "NEVER_SENT"
