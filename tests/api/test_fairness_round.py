@@ -9,27 +9,26 @@ from catalog.models import BoxVersion
 from fairness import algorithm, services
 from fairness.models import SeedPair, SeedState
 from operators.models import Player
-from operators.services import NewOperator
 from purchases.models import Round
 from tests.factories.fairness import NOON, CountedSeeds, harbour, held_round, settled_round, shown_id
 from tests.factories.operators import PlayerFactory
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("purchases.public_urls")]
+pytestmark = pytest.mark.django_db(transaction=True)
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
 @pytest.fixture
-def player(acme: NewOperator) -> Player:
-    """Return a player of Acme's with seeds."""
-    player = PlayerFactory.create(operator=acme.operator)
-    services.ensure_pairs(operator_id=acme.operator.pk, player_id=player.pk, at=NOON, secrets=CountedSeeds())
+def player() -> Player:
+    """Return a player with seeds."""
+    player = PlayerFactory.create()
+    services.ensure_pairs(operator_id=player.operator_id, player_id=player.pk, at=NOON, secrets=CountedSeeds())
     return player
 
 
 @pytest.fixture
-def version(acme: NewOperator) -> BoxVersion:
-    """Return a version of a box of Acme's."""
-    return harbour(acme.operator)
+def version(player: Player) -> BoxVersion:
+    """Return a version of a box of their operator's."""
+    return harbour(player.operator)
 
 
 def fetch(public_id: str, accept: str = "application/json") -> Any:

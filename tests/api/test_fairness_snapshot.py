@@ -10,7 +10,7 @@ from catalog.models import BoxVersion
 from operators.services import NewOperator
 from tests.factories.fairness import harbour
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("purchases.public_urls")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

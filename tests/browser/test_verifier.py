@@ -13,27 +13,26 @@ import fairness
 from catalog.models import BoxVersion
 from fairness import services
 from operators.models import Player
-from operators.services import NewOperator
 from tests.factories.fairness import NOON, CountedSeeds, harbour, held_round, settled_round, shown_id
 from tests.factories.operators import PlayerFactory
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.urls("purchases.public_urls")]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 VECTORS: dict[str, Any] = json.loads((Path(fairness.__file__).parent / "static/fairness/vectors.json").read_text())
 HOSTILE = '<img src=x onerror="document.title = 1"> & "friends"'
 
 
 @pytest.fixture
-def player(acme: NewOperator) -> Player:
-    """Return a player of Acme's with seeds."""
-    player = PlayerFactory.create(operator=acme.operator)
-    services.ensure_pairs(operator_id=acme.operator.pk, player_id=player.pk, at=NOON, secrets=CountedSeeds())
+def player() -> Player:
+    """Return a player with seeds."""
+    player = PlayerFactory.create()
+    services.ensure_pairs(operator_id=player.operator_id, player_id=player.pk, at=NOON, secrets=CountedSeeds())
     return player
 
 
 @pytest.fixture
-def version(acme: NewOperator) -> BoxVersion:
+def version(player: Player) -> BoxVersion:
     """Return a version that mostly gives a prize whose name is markup."""
-    return harbour(acme.operator, names=[HOSTILE])
+    return harbour(player.operator, names=[HOSTILE])
 
 
 @pytest.fixture

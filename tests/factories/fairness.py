@@ -1,4 +1,4 @@
-"""Rounds as a purchase leaves them, for tests of what comes after: drawn with a player's seeds, settled, or still held."""
+"""Rounds as far as verifying them needs: held, or drawn with a player's seeds, rightly or wrongly. No money moves for them."""
 
 import datetime as dt
 import itertools

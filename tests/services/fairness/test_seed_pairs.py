@@ -18,7 +18,6 @@ from fairness.models import SeedPair, SeedState
 from lootbox.core.errors import ApiError
 from lootbox.core.fields import Reader
 from operators.models import Player
-from operators.services import NewOperator
 from tests.factories.fairness import NOON, CountedSeeds
 from tests.factories.operators import PlayerFactory
 
@@ -26,9 +25,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def player(acme: NewOperator) -> Player:
-    """Return a player of Acme's who has no seeds yet."""
-    return PlayerFactory.create(operator=acme.operator)
+def player() -> Player:
+    """Return a player who has no seeds yet."""
+    return PlayerFactory.create()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from django.core.management import CommandError, call_command
 from catalog.models import BoxVersion, Prize
 from fairness import services
 from operators.models import Player
-from operators.services import NewOperator
 from purchases.models import Round
 from tests.factories.catalog import BoxVersionFactory, cash_line
 from tests.factories.fairness import NOON, CountedSeeds, harbour, held_round, settled_round, shown_id
@@ -23,17 +22,17 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def player(acme: NewOperator) -> Player:
-    """Return a player of Acme's with seeds."""
-    player = PlayerFactory.create(operator=acme.operator)
-    services.ensure_pairs(operator_id=acme.operator.pk, player_id=player.pk, at=NOON, secrets=CountedSeeds())
+def player() -> Player:
+    """Return a player with seeds."""
+    player = PlayerFactory.create()
+    services.ensure_pairs(operator_id=player.operator_id, player_id=player.pk, at=NOON, secrets=CountedSeeds())
     return player
 
 
 @pytest.fixture
-def version(acme: NewOperator) -> BoxVersion:
-    """Return a version of a box of Acme's."""
-    return harbour(acme.operator)
+def version(player: Player) -> BoxVersion:
+    """Return a version of a box of their operator's."""
+    return harbour(player.operator)
 
 
 def reveal(player: Player) -> None:
@@ -125,9 +124,9 @@ class TestVerifyRoundFindsOut:
         assert status == 1
         assert any(finding in text and text.startswith("Reel 0") for text in differs)
 
-    def test_another_prize(self, player: Player, acme: NewOperator) -> None:
+    def test_another_prize(self, player: Player) -> None:
         lines = [cash_line(1, weight=10**15), cash_line(2, weight=1)]
-        version = BoxVersionFactory.create(box__operator=acme.operator, prizes=lines)
+        version = BoxVersionFactory.create(box__operator=player.operator, prizes=lines)
         played = settled_round(player, [version], drawn={"prize": version.prizes.get(index=1)})
         reveal(player)
 
@@ -136,8 +135,8 @@ class TestVerifyRoundFindsOut:
         assert status == 1
         assert any("that is prize 0" in text for text in differs)
 
-    def test_another_box_than_was_bought(self, player: Player, version: BoxVersion, acme: NewOperator) -> None:
-        played = settled_round(player, [version], drawn={"box_version": harbour(acme.operator)})
+    def test_another_box_than_was_bought(self, player: Player, version: BoxVersion) -> None:
+        played = settled_round(player, [version], drawn={"box_version": harbour(player.operator)})
         reveal(player)
 
         status, differs = refuse(shown_id(played))
