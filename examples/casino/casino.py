@@ -33,6 +33,7 @@ PLAYERS = ["u_anna", "u_ben", "u_chloe"]
 LARGEST_BODY = 256 * 1024
 STATIC = {
     "/static/casino.css": "text/css; charset=utf-8",
+    "/static/game.js": "text/javascript; charset=utf-8",
     "/static/icon.svg": "image/svg+xml",
 }
 
@@ -124,20 +125,29 @@ class Handler(BaseHTTPRequestHandler):
                     self.send_json(200, {"status": "ok"})
                 case ("GET", "/ledger.json"):
                     self.ledger()
-                case ("GET", "/"):
-                    self.lobby()
-                case ("GET", "/calls"):
-                    self.calls()
-                case ("POST", "/buy"):
-                    self.buy(body)
-                case ("GET", _) if path in STATIC:
-                    self.send(200, STATIC[path], Path(__file__).parent.joinpath(path[1:]).read_bytes())
-                case ("GET", _) if box := re.fullmatch(r"/boxes/([0-9]{1,18})", path):
-                    self.box(int(box[1]))
                 case _:
-                    self.send_page(404, self.pages(self.player()).problem("Nothing here", "Go back to the boxes."))
+                    self.answer_people(path, body)
         except BadRequest as error:
             self.send_json(400, {"error": str(error)})
+
+    def answer_people(self, path: str, body: bytes) -> None:
+        match (self.command, path):
+            case ("GET", "/"):
+                self.lobby()
+            case ("GET", "/calls"):
+                self.calls()
+            case ("POST", "/buy"):
+                self.buy(body)
+            case ("GET", "/game"):
+                self.game()
+            case ("POST", "/launches"):
+                self.launch(body)
+            case ("GET", _) if path in STATIC:
+                self.send(200, STATIC[path], Path(__file__).parent.joinpath(path[1:]).read_bytes())
+            case ("GET", _) if box := re.fullmatch(r"/boxes/([0-9]{1,18})", path):
+                self.box(int(box[1]))
+            case _:
+                self.send_page(404, self.pages(self.player()).problem("Nothing here", "Go back to the boxes."))
 
     # The platform calls these two.
 
@@ -254,6 +264,36 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
+    def game(self) -> None:
+        player = self.player()
+        try:
+            boxes = self.server.settings.platform.boxes(now=self.now)
+        except PlatformError as error:
+            self.send_page(502, self.pages(player).problem("The game can't be opened", str(error)))
+            return
+        pages = self.pages(player, currency=boxes[0]["currency"] if boxes else "EUR")
+        wanted = {name: self.query.get(name, "") for name in ("box", "free", "guest", "buy")}
+        self.send_page(200, pages.game(boxes, wanted=wanted), embeds=True)
+
+    def launch(self, body: bytes) -> None:
+        if not self.is_same_origin():
+            self.send_json(403, {"error": "Only our own pages can open the game."})
+            return
+        form = {name: values[-1] for name, values in parse_qs(body.decode("latin-1")).items()}
+        wanted: dict[str, object] = {"playerExternalId": self.player(form), "target": {}}
+        if box := form.get("box"):
+            if not re.fullmatch(r"[0-9]{1,15}", box):
+                raise BadRequest("box is a number.")
+            wanted["target"] = {"boxId": int(box), "autoOpen": form.get("buy") == "1"}
+            if form.get("free") == "1":
+                # Your casino decides here who gets a free box, and counts it; this one gives everybody one.
+                wanted |= {"funding": "operator", "fundingRounds": 1}
+        wanted["returnUrl"] = f"http://{self.headers.get('Host', '')}/?{urlencode({'player': self.player(form)})}"
+        try:
+            self.send_json(201, {"launchUrl": self.server.settings.platform.launch(wanted, now=self.now)})
+        except PlatformError as error:
+            self.send_json(502, {"error": str(error)})
+
     def is_same_origin(self) -> bool:
         """Return whether one of our own pages sent this. Browsers say so themselves, and no page can make them lie."""
         site, origin = self.headers.get("Sec-Fetch-Site"), self.headers.get("Origin")
@@ -295,12 +335,14 @@ class Handler(BaseHTTPRequestHandler):
     def send_json(self, status: int, answer: object) -> None:
         self.send(status, "application/json", json.dumps(answer).encode())
 
-    def send_page(self, status: int, page: str) -> None:
-        images = self.server.settings.platform.url
+    def send_page(self, status: int, page: str, *, embeds: bool = False) -> None:
+        platform = self.server.settings.platform.url
         policy = (
-            f"default-src 'none'; style-src 'self'; img-src 'self' {images};"
+            f"default-src 'none'; style-src 'self'; img-src 'self' {platform};"
             " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         )
+        if embeds:  # the platform's SDK, its game in a frame, and our own call for a launch
+            policy += f"; script-src 'self' {platform}; frame-src {platform}; connect-src 'self'"
         self.send(
             status,
             "text/html; charset=utf-8",

@@ -1,9 +1,9 @@
-"""The casino's pages. Every text that came from elsewhere goes through `escape`; the pages need no script."""
+"""The casino's pages. Every text that came from elsewhere goes through `escape`; only the game's page needs a script."""
 
 import json
 import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -57,13 +57,34 @@ class Pages:
   <div class="art">{self._art(box)}</div>
   <div><h1>{escape(box["name"])}</h1>
   <p>You get back {100 - box["houseEdgeBps"] / 100:.4g} % of the price on average.</p>
-  {self._buy(box)}</div>
+  {self._buy(box)}
+  {self._ways_into_the_game(box)}</div>
 </article>
 <table>
   <caption>What is inside</caption>
   <thead><tr><th>Prize<th class="number worth">Worth<th class="number chance">Chance</thead>
   <tbody>{rows}</tbody>
 </table>""",
+        )
+
+    def game(self, boxes: Sequence[Box], *, wanted: Mapping[str, str]) -> str:
+        """Return the page that the game is in; `static/game.js` opens it with the platform's SDK."""
+        others = ",".join(str(other["boxId"]) for other in boxes if str(other["boxId"]) != wanted["box"])
+        data = {
+            "sdk": urljoin(self.platform_url, "/sdk/games-core.js"),
+            "operator": self.operator,
+            "player": self.player,
+            **wanted,
+        }
+        attributes = " ".join(f'data-{name}="{escape(value)}"' for name, value in data.items())
+        return self._page(
+            "Game",
+            f"""
+<h1 class="unseen">Game</h1>
+<p id="said" class="said" role="status" hidden></p>
+<div id="game" class="game" {attributes}></div>
+<section><h2>You may also like</h2><div id="others" data-boxes="{escape(others)}"></div></section>
+<script type="module" src="/static/game.js"></script>""",
         )
 
     def calls(self, arrivals: Sequence[sqlite3.Row], older: int | None) -> str:
@@ -99,9 +120,10 @@ class Pages:
     {escape(self.operator)} casino</a>
   <nav aria-label="Pages">
     <a href="/?{escape(self._query())}">Boxes</a>
+    <a href="/game?{escape(self._query())}">Game</a>
     <a href="/calls?{escape(self._query())}">Wallet calls and webhooks</a>
   </nav>
-  <p class="balance"><span>Balance</span> <strong>{escape(self.balance)}</strong></p>
+  <p class="balance"><span>Balance</span> <strong id="balance">{escape(self.balance)}</strong></p>
   <form class="player" action="/" method="get">
     <label for="player">Player</label>
     <input id="player" name="player" list="players" value="{escape(self.player)}" maxlength="190" required
@@ -125,6 +147,7 @@ class Pages:
   <a href="/boxes/{box["boxId"]:d}?{escape(self._query())}" aria-label="What is inside {escape(box["name"])}">
     What is inside</a>
   {self._buy(box)}
+  {self._ways_into_the_game(box)}
 </li>"""
 
     def _buy(self, box: Box) -> str:
@@ -132,6 +155,19 @@ class Pages:
         return _buy_form(
             self.player, str(uuid.uuid4()), box["boxVersionId"], f"Open for {money(box['priceMinor'], box['currency'])}"
         )
+
+    def _ways_into_the_game(self, box: Box) -> str:
+        ways: tuple[tuple[str, dict[str, int]], ...] = (
+            ("Open in the game", {}),
+            ("Free box", {"free": 1}),
+            ("As a guest", {"guest": 1}),
+        )
+        name = escape(box["name"])
+        links = (
+            f'<a href="/game?{escape(self._query(box=box["boxId"], **more))}" aria-label="{text}: {name}">{text}</a>'
+            for text, more in ways
+        )
+        return f'<p class="ways">{" ".join(links)}</p>'
 
     def _art(self, box: Box) -> str:
         image = box.get("image") or {}

@@ -1,7 +1,8 @@
-"""Signed requests to the platform, and nothing else. Contract sections 2, 4 and 5."""
+"""Signed requests to the platform, and nothing else. Contract sections 2, 4, 5 and 8."""
 
 import http.client
 import json
+import uuid
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,11 +43,20 @@ class Platform:
         """Buy and open. Raises PlatformError if no answer came: then ask again with the same clientActionId."""
         return self._call("POST", "/api/s2s/purchase", body=json.dumps(wanted).encode(), now=now)
 
+    def launch(self, wanted: dict[str, object], *, now: int) -> str:
+        """Return the address that opens the game for a player, once and within a minute. Raises PlatformError."""
+        # The same signed request again answers the same, used address; an id of its own makes each click another request.
+        body = json.dumps(wanted | {"gameKey": "mystery_box", "requestId": str(uuid.uuid4())}).encode()
+        reply = self._call("POST", "/api/s2s/launches", body=body, now=now)
+        if reply.status != 201:
+            raise _unexpected(reply)
+        address: str = reply.body["launchUrl"]
+        return address
+
     def _read(self, path: str, *, query: str = "", now: int) -> dict[str, Any]:
         reply = self._call("GET", path, query=query, now=now)
         if reply.status != 200:
-            error = reply.body.get("error", {})
-            raise PlatformError(f"The platform answered {reply.status} {error.get('code')}: {error.get('message')}")
+            raise _unexpected(reply)
         return reply.body
 
     def _call(self, method: str, path: str, *, query: str = "", body: bytes = b"", now: int) -> Reply:
@@ -63,3 +73,8 @@ class Platform:
             raise PlatformError(f"No answer from the platform at {self.url}: {error}") from error
         finally:
             connection.close()
+
+
+def _unexpected(reply: Reply) -> PlatformError:
+    error = reply.body.get("error", {})
+    return PlatformError(f"The platform answered {reply.status} {error.get('code')}: {error.get('message')}")
