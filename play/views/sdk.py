@@ -14,7 +14,7 @@ _CACHED: Final = "public, max-age=300"
 class SdkView(View):
     """The browser SDK, for pages of any origin: it holds nothing that is anybody's."""
 
-    def get(self, request: HttpRequest) -> FileResponse:
+    def get(self, request: HttpRequest) -> FileResponse:  # noqa: ARG002 - Django's signature
         """Answer the module."""
         headers = {
             "Access-Control-Allow-Origin": "*",

@@ -86,10 +86,10 @@ function embed(target, address, { parentOrigin = location.origin, locale, curren
 
   const handle = {
     frame,
-    /** Call `listener` with the payload of every such message, by its name on the wire or in camelCase; returns how to stop. */
+    /** Call `listener` with the payload of every such message, by its name on the wire or its short one; returns how to stop. */
     on(type, listener) {
       const heard = listeners.get(wireName(type));
-      if (!heard) throw new TypeError(`There is no message ${type}. There are: ${TYPES.join(", ")}.`);
+      if (!heard) throw new TypeError(`There is no message ${type}. There are ${TYPES.join(", ")}.`);
       heard.add(listener);
       return () => heard.delete(listener);
     },
@@ -109,12 +109,9 @@ function embed(target, address, { parentOrigin = location.origin, locale, curren
   return Object.freeze(handle);
 }
 
+/* `play:auth-required` is also `authRequired`, `wallet:balance-changed` also `walletBalanceChanged`. */
 function wireName(type) {
-  return TYPES.find((known) => known === type || camelCase(known) === type);
-}
-
-function camelCase(type) {
-  return type.replace(/[:-](\w)/g, (_, letter) => letter.toUpperCase());
+  return TYPES.find((known) => known === type || known.replace("play:", "").replace(/[:-](\w)/g, (_, letter) => letter.toUpperCase()) === type);
 }
 
 function tokenOf(launch) {
