@@ -29,6 +29,7 @@ logger = structlog.get_logger(__name__)
 LEASE: Final = dt.timedelta(seconds=30)
 # An attempt that could outlive its lease is not begun.
 LAST_START: Final = dt.timedelta(seconds=sender.TIMEOUT_S + 5)
+LAST_WAIT: Final = dt.timedelta(seconds=sender.TIMEOUT_S)
 IN_HAND: Final = 400
 IN_HAND_SLOW: Final = 64
 # How often the table is looked at while slow receivers are waited for, and how long results gather before they are written.
@@ -50,9 +51,10 @@ class Dispatcher:
         self._running = threading.Lock()
 
     def run(self, *, until: dt.datetime) -> int:
-        """Deliver until nothing is due, or until `until` and then what is in the air; return the number of attempts.
+        """Deliver until nothing is due or `until` has come, and then what is in the air; return the number of attempts.
 
-        Returns 0 at once when this process is at it already. Raises `RuntimeError` inside a transaction.
+        It ends at most two attempts' time after `until`. Returns 0 at once when this process is at it already. Raises
+        `RuntimeError` inside a transaction.
         """
         if not self._running.acquire(blocking=False):
             return 0
@@ -72,8 +74,14 @@ class Dispatcher:
             if time.monotonic() - numbered >= NUMBER_EVERY_S:
                 feed.number_events()
                 numbered = time.monotonic()
-            if self._clock() < until:
-                self._lease()
+            at = self._clock()
+            slow = [lane for lane in self._by_operator.values() if lane.slow and lane.held]
+            if at < until:
+                self._lease(at=at, slow_room=IN_HAND_SLOW - sum(lane.held for lane in slow))
+            elif slow and at < until + LAST_WAIT:
+                # While what is in the air to slow receivers comes down, the others go on.
+                self._give_back(slow)
+                self._lease(at=at, slow_room=0)
             else:
                 self._give_back(self._by_operator.values())
             if not any(lane.held for lane in self._by_operator.values()):
@@ -82,16 +90,10 @@ class Dispatcher:
             connection.close()
             attempts += self._record(self._gather())
 
-    def _lease(self) -> None:
-        at = self._clock()
+    def _lease(self, *, at: dt.datetime, slow_room: int) -> None:
         held = sum(lane.held for lane in self._by_operator.values() if not lane.slow)
-        held_slow = sum(lane.held for lane in self._by_operator.values() if lane.slow)
         leased = leases.lease(
-            lanes=self._by_operator,
-            room=max(0, IN_HAND - held),
-            slow_room=max(0, IN_HAND_SLOW - held_slow),
-            at=at,
-            until=at + LEASE,
+            lanes=self._by_operator, room=max(0, IN_HAND - held), slow_room=max(0, slow_room), at=at, until=at + LEASE
         )
         self._know({each.operator_id: (each.version, each.failing_since) for each in leased})
         jobs: dict[int, list[Job]] = defaultdict(list)

@@ -361,6 +361,26 @@ class TestASlowReceiver:
             assert stage.run() == 700
             assert len(slow.received) == 100
 
+    def test_holds_nobody_up_when_a_run_comes_to_its_end(self, stage: Stage, stranger: NewOperator) -> None:
+        """The slow one answers after the run's time, and only when the healthy one has got what was stored since."""
+
+        def hold_past_the_end(peer: Peer, request: Received) -> None:
+            stage.clock.advance(seconds=61)
+            make_deliveries(stage.operator, 5)
+            connection.close()
+            stage.receiver.wait_received(5)
+            answer(b"")(peer, request)
+
+        with FaultyServer(hold_past_the_end) as slow:
+            listening(stranger.operator, slow)
+            Endpoint.objects.filter(pk=stranger.operator.pk).update(failing_since=stage.clock.now)
+            first, second = make_deliveries(stranger.operator, 2)
+            Delivery.objects.filter(pk=second.pk).update(next_attempt_at=stage.clock.now + MINUTE)
+            assert stage.run() == 6
+        assert Delivery.objects.get(pk=first.pk).state == DeliveryState.DELIVERED
+        second.refresh_from_db()
+        assert (second.state, second.leased_until) == (DeliveryState.DUE, None)
+
     def test_takes_little_in_hand_once_it_is_known(self, stage: Stage) -> None:
         Endpoint.objects.filter(pk=stage.operator.pk).update(failing_since=stage.clock.now)
         make_deliveries(stage.operator, 50)
