@@ -1,10 +1,15 @@
 """`GET /fairness/rounds/{publicId}` as JSON and as a page (contract section 9)."""
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django.live_server_helper import LiveServer
 
+import fairness
 from catalog.models import BoxVersion
 from fairness import algorithm, services
 from fairness.models import SeedPair, SeedState
@@ -172,3 +177,29 @@ class TestRoundAsPage:
         assert response["Content-Type"] == "text/html; charset=utf-8"
         assert "There is no such round." in response.content.decode()
         assert "ROUND_NOT_FOUND" in response.content.decode()
+
+
+class TestDownloadedVerifier:
+    """`verify_round.py` given nothing but the round's address."""
+
+    def test_fetches_what_it_needs(self, live_server: LiveServer, player: Player, version: BoxVersion) -> None:
+        address = f"{live_server.url}/fairness/rounds/{shown_id(settled_round(player, [version, version]))}"
+
+        assert run_verifier(address).returncode == 2
+        services.rotate(player=player, client_seed=None, at=NOON, secrets=lambda size: "fe" * size)
+        done = run_verifier(address)
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "The round holds" in done.stdout
+
+    def test_says_that_there_is_no_such_round(self, live_server: LiveServer) -> None:
+        done = run_verifier(f"{live_server.url}/fairness/rounds/r_nothing")
+
+        assert done.returncode == 1
+        assert "could not be read" in done.stderr
+
+
+def run_verifier(address: str) -> "subprocess.CompletedProcess[str]":
+    """Return what the verifier printed as a program of its own."""
+    program = Path(fairness.__file__).parent / "static/fairness/verify_round.py"
+    return subprocess.run([sys.executable, "-I", program, address], capture_output=True, text=True, check=False)
