@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.utils import timezone
+from pytest_django import Settings
 
 from catalog import rates
 from catalog.models import Item
@@ -19,15 +20,15 @@ from tests.api.test_purchase import buy
 from tests.casino_wallet import Casino
 from tests.conftest import SURE_ITEM, publish_boxes
 from tests.factories.vault import won_items
-from tests.faulty_server import answer, in_turn, late, never, raw, reset
+from tests.faulty_server import Peer, Received, answer, in_turn, late, never, raw, reset
 from tests.signed import Answer, SignedClient
 from tests.vault_invariants import assert_vault_sound, much_later, recover
 from vault.models import InventoryItem
 from vault.services import cashing, turns
 from vault.services.expiring import expire_items
 from wallet import services as wallet
-from wallet.client import Fate, Outcome
 from wallet.models import WalletCall
+from wallet.outcomes import Fate, Outcome
 from webhooks.models import Event
 
 
@@ -428,7 +429,10 @@ class TestAKeyOfAnotherMovement:
 class TestManyAtOnce:
     """One item, twenty callers."""
 
-    def test_pay_once_under_one_key(self, s2s: SignedClient, item: int, casino: Casino) -> None:
+    def test_pay_once_under_one_key(
+        self, s2s: SignedClient, item: int, casino: Casino, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(turns, "WAIT_FOR_FIRST_S", 60.0)
         casino.play(late(casino.wallet.answer, seconds=0.2))
         answers = at_once(20, lambda _: cash_out(s2s, item))
         assert {made.status for made in answers} == {200}
@@ -442,11 +446,23 @@ class TestManyAtOnce:
         assert len(casino.calls()) == 1
 
     def test_are_told_to_ask_again_when_the_first_takes_long(
-        self, s2s: SignedClient, item: int, casino: Casino, monkeypatch: pytest.MonkeyPatch
+        self, s2s: SignedClient, item: int, casino: Casino, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        settings.LOOTBOX_WALLET_TIMEOUT_S = 60.0
         monkeypatch.setattr(turns, "WAIT_FOR_FIRST_S", 0.05)
-        casino.play(late(casino.wallet.answer, seconds=0.5))
-        answers = at_once(2, lambda _: cash_out(s2s, item))
+        told = threading.Event()
+
+        def answer_once_the_other_was_told(peer: Peer, request: Received) -> None:
+            told.wait(50)
+            casino.wallet.answer(peer, request)
+
+        def call(_: int) -> Answer:
+            made = cash_out(s2s, item)
+            told.set()
+            return made
+
+        casino.play(answer_once_the_other_was_told)
+        answers = at_once(2, call)
         assert Counter(made.code for made in answers) == {None: 1, "ACTION_IN_PROGRESS": 1}
         assert len(casino.calls()) == 1
 

@@ -23,11 +23,11 @@ from tests.signed import SignedClient
 from tests.vault_invariants import assert_vault_sound, recover
 from vault.models import OrderStatus, ShippingOrder
 from vault.requests import OrderRequest
-from vault.services import paying
+from vault.services import paying, turns
 from vault.services.ordering import Ordered, advance_order, create_order
 from wallet import services as wallet
-from wallet.client import Fate, Outcome
 from wallet.models import CallType, Reason, WalletCall
+from wallet.outcomes import Fate, Outcome
 from webhooks.models import Event
 
 SHIPPING = 700
@@ -368,7 +368,8 @@ class TestACancelledOrder:
 
 
 class TestManyAtOnce:
-    def test_are_one_order_and_one_debit(self, request_: OrderRequest, casino: Casino) -> None:
+    def test_are_one_order_and_one_debit(self, request_: OrderRequest, casino: Casino, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(turns, "WAIT_FOR_FIRST_S", 60.0)
         casino.play(late(casino.wallet.answer, seconds=0.2))
 
         def call(_: int) -> tuple[str, bool]:
