@@ -197,9 +197,11 @@ WHERE player.id = %(player)s
 
 
 def seed_of(*, player_id: int, round_id: UUID, lock: bool = False) -> Claim:
-    """Return the active seed of a player for drawing a round; with `lock`, after locking seed and round in this order."""
+    """Return the active seed of a player for drawing a round; with `lock`, after locking player, seed, round in order."""
     if lock:
         params = {"player": player_id, "state": SeedState.ACTIVE.value}
+        # Rotations queue on the player: the active seed that one of them is revealing would slip from the next lock unseen.
+        db.rows("SELECT id FROM operators_player WHERE id = %(player)s FOR NO KEY UPDATE", params)
         db.rows("SELECT id FROM fairness_seedpair WHERE player_id = %(player)s AND state = %(state)s FOR UPDATE", params)
         db.rows("SELECT id FROM purchases_round WHERE id = %(id)s FOR UPDATE", {"id": round_id})
     return _claim(db.rows(SEED, {"player": player_id, "round": round_id})[0])
