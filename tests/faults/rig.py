@@ -25,7 +25,6 @@ import psycopg
 from lootbox import embedded
 from lootbox.embedded.processes import die_with_parent
 from tests.casino_wallet import CasinoWallet
-from tests.conftest import COMPASS, HARBOUR, SURE_CASH, SURE_ITEM
 from tests.faults import points
 from tests.faulty_server import FaultyServer
 
@@ -35,7 +34,25 @@ WALLET_TIMEOUT_S: Final = 1.0
 ABANDON_AFTER_S: Final = 4.0
 PATIENCE_S: Final = 60.0
 RECOVERY_WORKERS: Final = 2
-CATALOGUE: Final = {"items": [COMPASS], "boxes": [HARBOUR, SURE_ITEM, SURE_CASH]}
+ITEM: Final = {
+    "sku": "compass",
+    "name": "Brass Compass",
+    "type": "physical",
+    "valueMinor": 480,
+    "cashbackMinor": 120,
+    "shippable": True,
+}
+CASH: Final = {"name": "2 euro", "valueMinor": 200}
+BONUS: Final = {"code": "FS10", "name": "10 free spins", "valueMinor": 100, "payload": {"spins": 10}}
+PRIZES: Final[Mapping[str, list[dict[str, Any]]]] = {
+    "harbour": [{"weight": 90, "item": "compass"}, {"weight": 9, "cash": CASH}, {"weight": 1, "bonus": BONUS}],
+    "sure-item": [{"weight": 1, "item": "compass"}],
+    "sure-cash": [{"weight": 1, "cash": CASH}],
+}
+CATALOGUE: Final = {
+    "items": [ITEM],
+    "boxes": [{"slug": slug, "name": slug, "priceMinor": 500, "prizes": prizes} for slug, prizes in PRIZES.items()],
+}
 
 
 def wait_for(condition: Callable[[], object], what: str, *, patience_s: float = PATIENCE_S) -> None:

@@ -31,6 +31,13 @@ POINTS = {
 }
 # The points behind the settlement: whoever dies there has bought already.
 TOO_LATE = {"settled", "on-payout", "paid", "responding"}
+RECOVERY_POINTS = [
+    "recovery-claimed",  # 10
+    "recording-purchase",  # the probe was answered, and is not recorded
+    "recovery-probed",  # 11
+    "recovery-refunding",  # the refund is written down, and not sent
+    "recording-refund",  # the refund landed, and is not recorded
+]
 IN_WALLET = {"on-debit": "wallet.debit", "on-payout": "wallet.credit"}
 
 
@@ -140,26 +147,18 @@ class TestACancelThatDies:
 
 
 class TestARecoveryWorkerThatDies:
-    @pytest.mark.parametrize(
-        "point",
-        [
-            "recovery-claimed",  # 10
-            "recording-purchase",  # the probe was answered, and is not recorded
-            "recovery-probed",  # 11
-            "recovery-refunding",  # the refund is written down, and not sent
-            "recording-refund",  # the refund landed, and is not recorded
-        ],
-    )
-    def test_is_made_up_for_by_another(self, rig: Rig, shop: Shop, point: str) -> None:
-        shop.server.play(shop.wallet.apply_then(lambda peer, _: peer.reset()), shop.wallet.answer)
-        pending = shop.purchase(shop.order())
-        assert pending.status == 503
-        rig.arm(point)
-        rig.wait_reached(point)
+    def test_is_made_up_for_by_another(self, rig: Rig, shop: Shop) -> None:
+        """10, 11, and every step between: five workers die while they undo five rounds."""
+        shop.server.play(*[shop.wallet.apply_then(lambda peer, _: peer.reset())] * 5, shop.wallet.answer)
+        with rig.without_recovery():
+            pending = [shop.purchase(shop.order()).public_id for _ in range(5)]
+            for point in RECOVERY_POINTS:
+                rig.arm(point)
+        for point in RECOVERY_POINTS:
+            rig.wait_reached(point)
         rig.settle_down()
-        assert shop.status_of(pending.public_id) == "voided"
-        refund = shop.wallet.movements[f"refund:round:{pending.public_id}"]
-        assert refund.answer["accepted"]
+        assert {shop.status_of(public_id) for public_id in pending} == {"voided"}
+        assert all(shop.wallet.movements[f"refund:round:{public_id}"].answer["accepted"] for public_id in pending)
         assert shop.wallet.balance("u_1") == 1_000_000
 
     def test_with_all_others_leaves_a_backlog_that_is_drained(self, rig: Rig, shop: Shop) -> None:
