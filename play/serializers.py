@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 
 from lootbox.core.fields import Reader
 from purchases.models import Funding
-from purchases.requests import read_player
-from vault.requests import read_idempotency_key
+from vault.requests import read_idempotency_key, read_player
 
 MOST_FREE_OPENS: Final = 100
 PLATFORM_KEYS: Final = ("round:", "payout:", "refund:", "cashback:", "rollback:", "shipping:")

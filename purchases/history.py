@@ -46,7 +46,7 @@ SELECT * FROM (
         SELECT id, created_at, reason, round_id, inventory_item_id, amount_minor, NULL::bigint, NULL::bigint, currency,
             CASE state WHEN 'accepted' THEN 'completed' ELSE 'pending' END, 'player', idempotency_key, provider_txn_ref
         FROM wallet_walletcall
-        WHERE operator_id = %(operator)s AND player_id = %(player)s AND reason IN ('refund', 'cashback')
+        WHERE operator_id = %(operator)s AND player_id = %(player)s AND reason IN ('refund', 'cashback') AND order_id IS NULL
           AND reason = ANY(%(types)s::text[]) AND state IN ('pending', 'unknown', 'accepted')
           AND created_at >= %(from)s AND created_at <= %(to)s AND (created_at, id) {beyond} (%(moment)s, %(row)s)
         ORDER BY created_at {order}, id {order} LIMIT %(limit)s

@@ -12,8 +12,8 @@ from lootbox.core.money import MAX_MINOR
 from operators.models import Operator
 from purchases.limits import Cap
 from purchases.models import CapPeriod, Funding, Mode
+from vault.requests import read_player
 
-EXTERNAL_ID_LENGTH = 190
 ACTION_ID_LENGTH = 80
 MOST_CAPS = 100
 
@@ -63,11 +63,6 @@ class OpenHeldRequest:
     def fingerprint(self) -> bytes:
         """Return the hash of what makes two requests the same."""
         return _hash(mode=Mode.OPEN, round=self.round_public_id)
-
-
-def read_player(body: Reader) -> str:
-    """Return the player that the operator names."""
-    return body.text("playerExternalId", maximum=EXTERNAL_ID_LENGTH)
 
 
 def check_external_id(player: str) -> None:
@@ -151,11 +146,6 @@ def read_purchase(
         pinned_rate=pinned_rate,
         expected_bet_minor=expected,
     )
-
-
-def read_idempotency_key(body: Reader) -> str | None:
-    """Return the caller's own key, which the wallet will see: 1 to 120 printable characters (contract section 6)."""
-    return body.optional_text("idempotencyKey", maximum=120)
 
 
 def _hash(**fields: object) -> bytes:

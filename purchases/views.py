@@ -11,16 +11,9 @@ from lootbox.core.pagination import Page, decode_cursor
 from operators.views import S2SView
 from purchases import history, limits, selectors
 from purchases.answers import PurchaseAnswer
-from purchases.requests import (
-    EXTERNAL_ID_LENGTH,
-    check_external_id,
-    read_idempotency_key,
-    read_limits,
-    read_open_held,
-    read_player,
-    read_purchase,
-)
+from purchases.requests import check_external_id, read_limits, read_open_held, read_purchase
 from purchases.services import buying, cancelling, opening
+from vault.requests import EXTERNAL_ID_LENGTH, read_idempotency_key, read_player
 
 REPLAYED = {"Idempotent-Replayed": "true"}
 
