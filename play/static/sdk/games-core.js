@@ -58,7 +58,7 @@ function embed(target, address, { parentOrigin = location.origin, locale, curren
 
   const frame = document.createElement("iframe");
   Object.assign(frame, { src: address.href, title, allow: "clipboard-write", referrerPolicy: "strict-origin" });
-  Object.assign(frame.style, { display: "block", width: "100%", height: `${minHeight}px`, border: "0", colorScheme: "normal" });
+  Object.assign(frame.style, { display: "block", width: "100%", height: `${minHeight}px`, border: "0" });
   const listeners = new Map(TYPES.map((type) => [type, new Set()]));
   const waiting = [];
   let isReady = false;

@@ -30,7 +30,7 @@ export function orderForm(items, done, back) {
   return h("form", { class: "address", novalidate: true, onsubmit: submit },
     h("h2", {}, n("Where should {count} item go?", "Where should {count} items go?", items.length)),
     h("p", { class: "faint" }, items.map(({ name }) => name).join(", ")),
-    Object.entries(fields).map(([name, [text]]) => h("label", { class: `field ${name}` }, h("span", {}, text), inputs[name],
+    Object.entries(fields).map(([name, [text]]) => h("div", { class: `field ${name}` }, h("label", { for: `order-${name}` }, text), inputs[name],
       h("span", { class: "error", id: `${name}-error` }))),
     h("p", { class: "faint" }, t("If the casino charges for shipping, the cost is taken from your balance when you order.")),
     trouble,
@@ -81,7 +81,7 @@ export function orderForm(items, done, back) {
 }
 
 function control(name, attributes) {
-  const common = { name, required: !OPTIONAL.has(name), "aria-describedby": `${name}-error` };
+  const common = { id: `order-${name}`, name, required: !OPTIONAL.has(name), "aria-describedby": `${name}-error` };
   if (attributes) return h("input", { type: "text", value: typed[name] ?? "", ...common, ...attributes });
   const names = COUNTRIES.map((code) => [code, country(code)]).sort(([, one], [, other]) => collate(one, other));
   return h("select", { ...common, autocomplete: "country" },
