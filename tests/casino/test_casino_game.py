@@ -38,7 +38,7 @@ class TestGamePage:
 class TestLaunch:
     def test_opens_the_lobby_for_the_player(self, casino: Client, launching: FakePlatform) -> None:
         answer = launch(casino, player="u_ben")
-        assert (answer.status, answer.json()) == (201, {"launchUrl": LAUNCH_URL})
+        assert (answer.status, answer.json) == (201, {"launchUrl": LAUNCH_URL})
         [(_, asked)] = launching.asked
         assert (asked["playerExternalId"], asked["gameKey"], asked["target"]) == ("u_ben", "mystery_box", {})
         assert "funding" not in asked
@@ -71,4 +71,4 @@ class TestLaunch:
         launching.answers["/api/s2s/launches"] = (403, {"error": error})
         answer = launch(casino, player="u_ben")
         assert answer.status == 502
-        assert "GAME_DISABLED" in answer.json()["error"]
+        assert "GAME_DISABLED" in answer.json["error"]
