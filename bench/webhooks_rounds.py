@@ -143,7 +143,8 @@ def worker(module: str, settings: str, queue: str) -> Iterator[None]:
     name = hostname(module)
     command = [sys.executable, "-m", "celery", "-A", module, "worker", "--concurrency", "2", "--loglevel", "WARNING"]
     command += ["--hostname", name, "--queues", queue]
-    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"DJANGO_SETTINGS_MODULE": settings}, stdout=subprocess.DEVNULL)
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": settings}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     try:
         while not app.control.inspect([name], timeout=0.5).ping():
             assert process.poll() is None, "a worker ended"

@@ -2,8 +2,9 @@
 
 import datetime as dt
 
-import factory
 from django.utils import timezone
+from factory.declarations import LazyAttribute, LazyFunction, SelfAttribute, SubFactory
+from factory.django import DjangoModelFactory
 
 from lootbox.core.ids import Prefix, new_id, public_id
 from operators.models import Operator
@@ -12,27 +13,27 @@ from webhooks.models import Delivery, Event, EventType
 MINUTE = dt.timedelta(minutes=1)
 
 
-class EventFactory(factory.django.DjangoModelFactory[Event]):
+class EventFactory(DjangoModelFactory[Event]):
     """An event as the outbox stores it; say whose `operator` it is."""
 
     class Meta:
         model = Event
 
-    id = factory.LazyFunction(new_id)
+    id = LazyFunction(new_id)
     type = EventType.BOX_PUBLISHED
     subject = "1201"
-    body = factory.LazyAttribute(lambda event: b'{"id":"%s","data":{}}' % public_id(Prefix.EVENT, event.id).encode())
-    occurred_at = factory.LazyFunction(timezone.now)
+    body = LazyAttribute(lambda event: b'{"id":"%s","data":{}}' % public_id(Prefix.EVENT, event.id).encode())
+    occurred_at = LazyFunction(timezone.now)
 
 
-class DeliveryFactory(factory.django.DjangoModelFactory[Delivery]):
+class DeliveryFactory(DjangoModelFactory[Delivery]):
     """A delivery that is a minute overdue; say whose `operator` it is."""
 
     class Meta:
         model = Delivery
 
-    event = factory.SubFactory(EventFactory, operator=factory.SelfAttribute("..operator"))
-    next_attempt_at = factory.LazyFunction(lambda: timezone.now() - MINUTE)
+    event = SubFactory(EventFactory, operator=SelfAttribute("..operator"))
+    next_attempt_at = LazyFunction(lambda: timezone.now() - MINUTE)
 
 
 def make_deliveries(operator: Operator, count: int) -> list[Delivery]:
