@@ -30,7 +30,10 @@ class Migration(migrations.Migration):
                 ),
                 ("webhook_url", models.CharField(blank=True, default="", max_length=2048)),
                 ("outbound_secret", lootbox.core.crypto.EncryptedTextField()),
-                ("previous_outbound_secret", lootbox.core.crypto.EncryptedTextField(help_text="Empty until the first rotation.")),
+                (
+                    "previous_outbound_secret",
+                    lootbox.core.crypto.EncryptedTextField(help_text="Empty until the first rotation."),
+                ),
                 (
                     "previous_secret_until",
                     models.DateTimeField(help_text="Until then outbound calls carry both signatures.", null=True),

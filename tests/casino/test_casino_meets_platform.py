@@ -9,7 +9,8 @@ from pytest_django import Settings
 
 from tests.casino.caller import OUTBOUND_SECRET, Client, debit, rollback
 from wallet import client
-from wallet.client import Fate, Outcome, WalletEndpoint
+from wallet.client import WalletEndpoint
+from wallet.outcomes import Fate, Outcome
 
 
 @pytest.fixture(autouse=True)

@@ -60,7 +60,7 @@ class TestOnePlayersManyRounds:
     def test_take_nonces_in_a_row(self, acme: NewOperator, s2s: SignedClient, boxes: dict[str, int], casino: Casino) -> None:
         answers = together(*[lambda: buy(s2s, boxes["harbour"])] * 40)
         assert {answer.status for answer in answers} == {200}
-        assert sorted(Round.objects.values_list("nonce", flat=True)) == list(range(40))
+        assert set(Round.objects.values_list("nonce", flat=True)) == set(range(40))
         assert_rounds_sound()
         assert_books_agree(acme.operator, casino.wallet)
 

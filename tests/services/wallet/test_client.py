@@ -12,7 +12,8 @@ from pytest_django.fixtures import Settings
 from lootbox.core import http, signing
 from tests.faulty_server import Act, FaultyServer, Peer, Received, answer, endless, framed, in_turn, never, raw, redirect, reset
 from wallet import client
-from wallet.client import BalanceUnavailable, Fate, Outcome, WalletEndpoint
+from wallet.client import BalanceUnavailable, WalletEndpoint
+from wallet.outcomes import Fate, Outcome
 
 AT = dt.datetime(2026, 9, 21, 14, 13, 20, tzinfo=dt.UTC)
 TIMESTAMP = "1790000000"
