@@ -63,6 +63,9 @@ WHERE round.credited_minor > 0 AND NOT EXISTS (
     WHERE payout.round_id = round.id AND payout.reason = 'payout'
       AND payout.amount_minor = round.credited_minor AND payout.currency = round.currency);
 
+-- payout_is_owed: a payout is asked for until it lands or people close it; no refusal ends it
+SELECT round_id::text FROM wallet_walletcall WHERE reason = 'payout' AND state = 'refused';
+
 -- won_items: every item prize is in the player's inventory, and nothing else is
 SELECT coalesce(won.round_id, item.round_id)::text
 FROM (SELECT draw.round_id, draw.reel_index, prize.item_id FROM purchases_draw draw

@@ -315,7 +315,7 @@ MUTANTS = {
     "M4 a new key per attempt": Mutant(new_key_per_attempt, lost_answer_then_retry, frozenset({"ledger"})),
     "M5 row written after the call": Mutant(written_after_the_call, caller_dies, frozenset({"ledger"})),
     "M6 timeout read as refusal": Mutant(timeout_is_a_refusal, lost_answer, frozenset({"ledger"})),
-    "M7 credit given up": Mutant(credit_given_up, payout_refused_twice, frozenset({"unpaid"})),
+    "M7 credit given up": Mutant(credit_given_up, payout_refused_twice, frozenset({"unpaid", "payout_is_owed"})),
     "M10 no recovery": Mutant(no_recovery, lost_answer, frozenset({"ledger", "stuck"})),
     "M16 recovery settles after a 503": Mutant(recovery_settles, lost_answer, frozenset({"settled behind the caller's back"})),
 }
