@@ -279,9 +279,15 @@ class TestTheList:
 
 
 class TestItsStatus:
-    def advance(self, status: str, **more: str) -> ShippingOrder:
+    def advance(self, status: str, *, carrier: str = "", tracking_number: str = "") -> ShippingOrder:
         """Move the one order on."""
-        return advance_order(order=ShippingOrder.objects.get(), status=OrderStatus(status), at=timezone.now(), **more)
+        return advance_order(
+            order=ShippingOrder.objects.get(),
+            status=OrderStatus(status),
+            at=timezone.now(),
+            carrier=carrier,
+            tracking_number=tracking_number,
+        )
 
     def test_goes_on_step_by_step_and_each_is_told(self, s2s: SignedClient, items: list[int]) -> None:
         order(s2s, items)
