@@ -1,8 +1,9 @@
-"""Tenants: the operator with its settings (contract section 3), its API keys, its players."""
+"""Tenants: the operator with its settings (contract section 3), keys and players; its staff, and what they did."""
 
 import datetime as dt
 from typing import Final
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
@@ -107,3 +108,125 @@ class Player(models.Model):
     def __str__(self) -> str:
         """Return the operator's own id of the player."""
         return self.external_id
+
+
+class Membership(models.Model):
+    """That an account of the back-office works for an operator, and so sees what is its.
+
+    `external_id` is the operator's own id of a person who came by single sign-on; such an account belongs to one operator only.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="members")
+    external_id = models.CharField(max_length=190, null=True, blank=True, db_collation="C")  # noqa: DJ001 - NULLs do not collide
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="membership_once", fields=["user", "operator"]),
+            models.UniqueConstraint(name="membership_external_id_unique", fields=["operator", "external_id"]),
+            models.UniqueConstraint(name="membership_sso_single", fields=["user"], condition=Q(external_id__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        """Return who works for whom."""
+        return f"{self.user} at {self.operator}"
+
+
+class SsoTicket(models.Model):
+    """An operator's signed word that one of its people may come in; single use (contract section 13)."""
+
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="+")
+    request_hash = models.CharField(max_length=64, unique=True)
+    ticket_hash = models.CharField(max_length=64, unique=True)
+    external_id = models.CharField(max_length=190)
+    email = models.CharField(max_length=254)
+    display_name = models.CharField(max_length=150)
+    return_path = models.CharField(max_length=2048)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        """Return who comes in by it."""
+        return self.external_id
+
+
+class AuditEntry(models.Model):
+    """What a person did, hash-chained and insert-only: each entry's hash covers its content and the hash before it."""
+
+    sequence = models.BigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, null=True, related_name="+")
+    actor = models.CharField(max_length=150)
+    confirmed_by = models.CharField(max_length=150, blank=True, help_text="The second person, where it took two.")
+    action = models.CharField(max_length=60)
+    subject = models.CharField(max_length=200, db_index=True, help_text="The id of what it was done to.")
+    reason = models.TextField()
+    before = models.JSONField()
+    after = models.JSONField()
+    previous_hash = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64, unique=True)
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        indexes = [models.Index(name="audit_of_operator", fields=["operator", "-sequence"])]
+
+    def __str__(self) -> str:
+        """Return what was done to what."""
+        return f"{self.action} {self.subject}"
+
+
+class RequestState(models.TextChoices):
+    """Where a request for a second person stands. FAILED was confirmed, and could not be done any more."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    DECLINED = "declined"
+    FAILED = "failed"
+
+
+class ActionRequest(models.Model):
+    """An action of the back-office that somebody asked for and a second person must confirm."""
+
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="+")
+    action = models.CharField(max_length=40)
+    subject = models.CharField(max_length=200)
+    inputs = models.JSONField(default=dict)
+    reason = models.TextField()
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    requested_at = models.DateTimeField()
+    state = models.CharField(max_length=8, choices=RequestState, default=RequestState.WAITING)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    outcome = models.TextField(blank=True)
+
+    class Meta:
+        permissions = [
+            ("all_operators", "Sees every operator"),
+            ("grant_roles", "Can grant roles"),
+            ("refund_round", "Can refund held rounds"),
+            ("ask_wallet", "Can ask a wallet again"),
+            ("resolve_call", "Can resolve calls of unknown fate"),
+            ("advance_order", "Can put orders forward"),
+            ("block_player", "Can block players"),
+            ("publish_box", "Can publish boxes and take them offline"),
+            ("see_dashboard", "Can see turnover and payout"),
+            ("export_audit", "Can export the audit log"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="action_request_two_people", condition=Q(decided_by__isnull=True) | ~Q(decided_by=F("requested_by"))
+            ),
+            models.CheckConstraint(
+                name="action_request_decided_by_somebody",
+                condition=Q(state="waiting", decided_by__isnull=True) | (~Q(state="waiting") & Q(decided_by__isnull=False)),
+            ),
+            models.UniqueConstraint(
+                name="action_request_once", fields=["operator", "action", "subject"], condition=Q(state="waiting")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Return what is to be done to what."""
+        return f"{self.action} {self.subject}"

@@ -8,8 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
-from operators import configuration
+from lootbox.core.fields import print_moment
+from operators import audit, configuration
+from operators.audit import COMMAND_LINE, By
 from operators.configuration import InvalidSetting
 from operators.models import MYSTERY_BOX, ApiKey, Operator
 
@@ -41,6 +44,7 @@ def create_operator(
     wallet_url: str,
     webhook_url: str,
     at: dt.datetime,
+    by: By = COMMAND_LINE,
 ) -> NewOperator:
     """Return a new live operator with one key and its secrets. Raises `InvalidSetting`."""
     if not _SLUG.fullmatch(slug):
@@ -59,7 +63,8 @@ def create_operator(
                 created_at=at,
                 **configuration.parse(changes=given),
             )
-            key = create_key(operator=operator, at=at)
+            audit.record(by=by, action="operator.made", operator=operator, subject=slug, after=given, at=at)
+            key = create_key(operator=operator, at=at, by=by)
     except IntegrityError as error:
         raise InvalidSetting(f"There is an operator {slug} already. Choose another slug.") from error
     return NewOperator(operator, key, outbound_secret)
@@ -72,6 +77,7 @@ def create_key(
     test: bool = False,
     expires_at: dt.datetime | None = None,
     allowed_ips: Sequence[str] = (),
+    by: By = COMMAND_LINE,
 ) -> NewKey:
     """Return a new inbound key; the secret can't be shown again. Raises `InvalidSetting`."""
     try:
@@ -81,39 +87,58 @@ def create_key(
     if expires_at is not None and expires_at <= at:
         raise InvalidSetting("The key would have expired already. Choose a time to come.")
     key = NewKey(f"igk_{'test' if test else 'live'}_{secrets.token_hex(12)}", secrets.token_urlsafe(32))
-    ApiKey.objects.create(
-        operator=operator, key_id=key.key_id, secret=key.secret, created_at=at, expires_at=expires_at, allowed_ips=ranges
-    )
+    with transaction.atomic():
+        ApiKey.objects.create(
+            operator=operator, key_id=key.key_id, secret=key.secret, created_at=at, expires_at=expires_at, allowed_ips=ranges
+        )
+        after = {"expiresAt": expires_at and print_moment(expires_at), "allowedIps": ranges}
+        audit.record(by=by, action="key.made", operator=operator, subject=key.key_id, after=after, at=at)
     return key
 
 
-def revoke_key(*, key_id: str, at: dt.datetime) -> ApiKey:
+def revoke_key(*, key_id: str, at: dt.datetime, by: By = COMMAND_LINE) -> ApiKey:
     """Return the key, which no request can use from now on. Raises `InvalidSetting` for one that does not exist."""
-    key = ApiKey.objects.filter(key_id=key_id).first()
-    if key is None:
-        raise InvalidSetting(f"There is no key {key_id}.")
-    if key.revoked_at is None:
-        key.revoked_at = at
-        key.save(update_fields=["revoked_at"])
+    with transaction.atomic():
+        key = ApiKey.objects.select_for_update(of=("self",)).select_related("operator").filter(key_id=key_id).first()
+        if key is None:
+            raise InvalidSetting(f"There is no key {key_id}.")
+        if key.revoked_at is None:
+            key.revoked_at = at
+            key.save(update_fields=["revoked_at"])
+            audit.record(by=by, action="key.revoked", operator=key.operator, subject=key_id, at=at)
     return key
 
 
-def change_settings(*, operator: Operator, changes: Mapping[str, str], suspended: bool | None = None) -> Operator:
+def change_settings(
+    *, operator: Operator, changes: Mapping[str, str], suspended: bool | None = None, by: By = COMMAND_LINE
+) -> Operator:
     """Return the operator, its settings changed, from the next request on. Raises `InvalidSetting` and changes nothing."""
     values = configuration.parse(changes=changes)
     if suspended is not None:
         values["suspended"] = suspended
     with transaction.atomic():
         locked = Operator.objects.select_for_update(of=("self",)).get(pk=operator.pk)
+        before = {field: getattr(locked, field) for field in values}
         for field, value in values.items():
             setattr(locked, field, value)
         configuration.check_whole(locked)
         if values:
             locked.save(update_fields=list(values))
+            audit.record(
+                by=by,
+                action="operator.settings",
+                operator=locked,
+                subject=locked.slug,
+                before=before,
+                after=values,
+                at=timezone.now(),
+            )
     return Operator.objects.get(pk=operator.pk)
 
 
-def rotate_outbound_secret(*, operator: Operator, at: dt.datetime, overlap: dt.timedelta = SECRET_OVERLAP) -> str:
+def rotate_outbound_secret(
+    *, operator: Operator, at: dt.datetime, overlap: dt.timedelta = SECRET_OVERLAP, by: By = COMMAND_LINE
+) -> str:
     """Return a new outbound secret; until the overlap ends, calls carry a signature by the old one too (contract section 2)."""
     outbound_secret = new_outbound_secret()
     with transaction.atomic():
@@ -122,6 +147,8 @@ def rotate_outbound_secret(*, operator: Operator, at: dt.datetime, overlap: dt.t
         locked.previous_secret_until = at + overlap
         locked.outbound_secret = outbound_secret
         locked.save(update_fields=["previous_outbound_secret", "previous_secret_until", "outbound_secret"])
+        after = {"oldSecretSignsUntil": print_moment(at + overlap)}
+        audit.record(by=by, action="operator.secret_rotated", operator=locked, subject=locked.slug, after=after, at=at)
     return outbound_secret
 
 

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from operators.sso_views import AdminSsoView
 from operators.views import HealthView
 
-urlpatterns = [path("health", HealthView.as_view())]
+urlpatterns = [path("health", HealthView.as_view()), path("admin-sso", AdminSsoView.as_view())]

@@ -22,8 +22,13 @@ class Cap(NamedTuple):
     amount_minor: int
 
 
-def set_limits(*, operator: Operator, external_id: str, blocked: bool, caps: Sequence[Cap]) -> Player:
-    """Replace what holds a player back, from the next purchase on, and return the player (contract section 3)."""
+def set_limits(
+    *, operator: Operator, external_id: str, blocked: bool, caps: Sequence[Cap], witness: db.Witness | None = None
+) -> Player:
+    """Replace what holds a player back, from the next purchase on, and return the player (contract section 3).
+
+    `witness` is called in the transaction of the change.
+    """
     with db.phase():
         player, _ = Player.objects.get_or_create(operator=operator, external_id=external_id)
         Player.objects.select_for_update(of=("self",)).get(pk=player.pk)
@@ -34,6 +39,8 @@ def set_limits(*, operator: Operator, external_id: str, blocked: bool, caps: Seq
         )
         player.blocked, player.capped = blocked, bool(caps)
         player.save(update_fields=["blocked", "capped"])
+        if witness is not None:
+            witness()
     return player
 
 

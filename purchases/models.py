@@ -124,7 +124,11 @@ class Action(models.Model):
         constraints = [
             models.UniqueConstraint(name="action_client_id_unique", fields=["player", "client_action_id"]),
         ]
-        indexes = [models.Index(name="action_history", fields=["operator", "player", "created_at", "id"])]
+        indexes = [
+            models.Index(name="action_history", fields=["operator", "player", "created_at", "id"]),
+            # Support searches by it without knowing the player.
+            models.Index(name="action_client_id", fields=["client_action_id"]),
+        ]
 
 
 class Reel(models.Model):

@@ -60,7 +60,7 @@ class WalletCall(models.Model):
 
     state = models.CharField(max_length=8, choices=CallState, default=CallState.PENDING)
     attempts = models.PositiveIntegerField(default=0, help_text="Counted before each attempt goes out.")
-    maybe_sent = models.BooleanField(default=False, help_text="False while the one attempt so far failed before its first byte.")
+    maybe_sent = models.BooleanField(default=False, help_text="False while its one attempt failed before its first byte.")
     error_code = models.CharField(max_length=64, blank=True, default="")
     provider_txn_ref = models.CharField(max_length=190, blank=True, default="")
     balance_after_minor = models.BigIntegerField(null=True)
@@ -84,6 +84,8 @@ class WalletCall(models.Model):
             models.Index(name="wallet_call_due", fields=["next_attempt_at"], condition=Q(state__in=["pending", "unknown"])),
             models.Index(name="wallet_call_round", fields=["round_id"]),
             models.Index(name="wallet_call_item", fields=["inventory_item_id"], condition=Q(inventory_item_id__isnull=False)),
+            # Support searches by the wallet's own reference.
+            models.Index(name="wallet_call_reference", fields=["provider_txn_ref"], condition=~Q(provider_txn_ref="")),
             models.Index(name="wallet_call_order", fields=["order_id"], condition=Q(order_id__isnull=False)),
             models.Index(
                 name="wallet_call_history",

@@ -18,16 +18,17 @@ from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from lootbox.core.ids import Prefix, parse_public_id, public_id
+from operators.admin_base import OwnOperators, ScopedAdmin
 from operators.configuration import InvalidSetting
 from webhooks import selectors, services
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint
 from webhooks.selectors import Health
 
 if TYPE_CHECKING:
-    from django.contrib.admin import ModelAdmin, TabularInline
+    from django.contrib.admin import TabularInline
     from django.contrib.admin.helpers import ActionForm
 else:
-    from unfold.admin import ModelAdmin, TabularInline
+    from unfold.admin import TabularInline
     from unfold.forms import ActionForm
 
 UNDELIVERED_FOR = dt.timedelta(days=7)
@@ -93,11 +94,11 @@ class AttemptInline(ReadOnly, TabularInline[DeliveryAttempt, Delivery]):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnly, ModelAdmin[Delivery]):
+class DeliveryAdmin(ReadOnly, ScopedAdmin[Delivery]):
     """Deliveries, the newest event first."""
 
     list_display = ["event_id_shown", "operator", "type", "subject", "state", "attempts", "next_attempt_at", "delivered_at"]
-    list_filter = ["state", "event__type", "event__operator", Prepared]
+    list_filter = ["state", "event__type", ("event__operator", OwnOperators), Prepared]
     # By way of the event, whose index by operator and id gives a page of any operator's at once.
     ordering = ["-event_id"]
     list_select_related = ["event", "operator"]
@@ -184,7 +185,7 @@ class SinceForm(ActionForm):
 
 
 @admin.register(Endpoint)
-class EndpointAdmin(ReadOnly, ModelAdmin[Endpoint]):
+class EndpointAdmin(ReadOnly, ScopedAdmin[Endpoint]):
     """Every operator's endpoint at a glance, those that are off first."""
 
     list_display = ["operator", "status", "due", "waiting_since", "undelivered", "successes", "latency"]

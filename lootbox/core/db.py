@@ -1,9 +1,12 @@
 """The words of the database: a phase that commits by itself, and a prepared statement that is one round trip."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import connection, transaction
+
+# Called in the transaction that acts, so that what it writes, such as an audit entry, stands or falls with the act.
+Witness = Callable[[], object]
 
 
 def phase() -> transaction.Atomic:

@@ -30,8 +30,16 @@ class Cancellation:
         return {"round": shown, "balanceAfterMinor": self.balance_after_minor}
 
 
-def cancel(*, operator: Operator, player: str, round_public_id: str, idempotency_key: str | None, clock: Clock) -> Cancellation:
-    """Refund a held round that its player paid for, and return it (contract section 6).
+def cancel(
+    *,
+    operator: Operator,
+    player: str,
+    round_public_id: str,
+    idempotency_key: str | None,
+    clock: Clock,
+    witness: db.Witness | None = None,
+) -> Cancellation:
+    """Refund a held round that its player paid for, and return it (contract section 6). `witness` sees a refund begin.
 
     Raises `ROUND_NOT_FOUND`, `ROUND_NOT_REFUNDABLE`, `REFUND_NOT_ALLOWED`, `IDEMPOTENCY_CONFLICT`; the wallet's refusal, with
     the round held as before; `WALLET_UNAVAILABLE`, with the round locked until the same call, or recovery, knows its fate.
@@ -41,7 +49,7 @@ def cancel(*, operator: Operator, player: str, round_public_id: str, idempotency
     call = _known_call(operator, facts, key)
     if facts.state is RoundState.REFUNDED and call is not None and call.state == CallState.ACCEPTED:
         return Cancellation(facts, call.balance_after_minor, replayed=True)
-    intended = _intend(operator, facts, key, clock)
+    intended = _intend(operator, facts, key, clock, witness)
     if intended is None:
         ended = selectors.round_facts(operator=operator, round_public_id=round_public_id)
         return Cancellation(ended, None, replayed=False)
@@ -58,7 +66,7 @@ def _known_call(operator: Operator, facts: RoundFacts, key: str) -> WalletCall |
     return WalletCall.objects.filter(operator=operator, idempotency_key=key, round_id=facts.id).first()
 
 
-def _intend(operator: Operator, facts: RoundFacts, key: str, clock: Clock) -> WalletCall | None:
+def _intend(operator: Operator, facts: RoundFacts, key: str, clock: Clock, witness: db.Witness | None) -> WalletCall | None:
     """Lock the round with the refund that is written down, and return the refund; None when there was nothing to credit."""
     at = clock()
     with db.phase():
@@ -71,6 +79,8 @@ def _intend(operator: Operator, facts: RoundFacts, key: str, clock: Clock) -> Wa
             raise ApiError(ErrorCode.REFUND_NOT_ALLOWED)
         if not operator.wallet_url:
             raise ApiError(ErrorCode.WALLET_UNAVAILABLE, "The operator has no wallet address. Set walletUrl, then try again.")
+        if witness is not None:
+            witness()
         if round_.bet_minor == 0:
             end_round(operator=operator, round_=round_, at=at)
             return None

@@ -82,12 +82,19 @@ def create_order(*, request: OrderRequest, charge_in: str | None, clock: Clock) 
 
 
 def advance_order(
-    *, order: ShippingOrder, status: OrderStatus, at: dt.datetime, carrier: str = "", tracking_number: str = ""
+    *,
+    order: ShippingOrder,
+    status: OrderStatus,
+    at: dt.datetime,
+    carrier: str = "",
+    tracking_number: str = "",
+    witness: db.Witness | None = None,
 ) -> ShippingOrder:
     """Move an order on to its next status, tell its operator, and return it. Contract section 7.
 
     Shipping it needs carrier and tracking number, and fulfils its items. Cancelling gives the items back, with their time to
     expire counted anew, and what the player paid for shipping is refunded by recovery. Raises `StatusNotAllowed`.
+    `witness` is called in the transaction of the change.
     """
     with db.phase():
         now = paying.lock_order(order_id=order.pk)
@@ -99,6 +106,8 @@ def advance_order(
             _give_items_back(now, at)
             paying.owe_refund(order=now, at=at)
         ShippingOrder.objects.filter(pk=now.pk, status=now.status).update(status=status, updated_at=at)
+        if witness is not None:
+            witness()
         return paying.tell(order_id=now.pk, at=at)
 
 

@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
                 (
                     "maybe_sent",
                     models.BooleanField(
-                        default=False, help_text="False while the one attempt so far failed before its first byte."
+                        default=False, help_text="False while its one attempt failed before its first byte."
                     ),
                 ),
                 ("error_code", models.CharField(blank=True, default="", max_length=64)),

@@ -1,0 +1,95 @@
+"""The back-office's site: its navigation and its front page."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+from django.urls import URLPattern, path, reverse
+
+if TYPE_CHECKING:
+    from django.contrib.admin import AdminSite
+else:
+    from unfold.sites import UnfoldAdminSite as AdminSite
+
+
+class BackOffice(AdminSite):
+    """The one administration site."""
+
+    site_title = "LootBox back-office"
+    index_title = "Overview"
+    index_template = "admin/overview.html"
+
+    def extra_urls(self) -> Sequence[URLPattern]:
+        """Return the pages beside those of models."""
+        from operators import staff_views  # noqa: PLC0415 - models are not loaded yet when the site is made
+
+        return [
+            path("prove/", self.admin_view(staff_views.prove), name="prove"),
+            path("second-factor/", self.admin_view(staff_views.second_factor), name="second_factor"),
+        ]
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Return whether the account may come in at all; what it sees inside follows from roles and memberships."""
+        return isinstance(request.user, User) and request.user.is_active and request.user.is_staff
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the groups of the sidebar, of pages that the person may see."""
+    groups = [(title, [_item(request, *page) for page in pages]) for title, pages in NAVIGATION]
+    return [
+        {"title": title, "separator": bool(title), "items": shown}
+        for title, items in groups
+        if (shown := [item for item in items if item is not None])
+    ]
+
+
+def _item(request: HttpRequest, title: str, icon: str, view: str, permission: str) -> dict[str, Any] | None:
+    if permission and not (isinstance(request.user, User) and request.user.has_perm(permission)):
+        return None
+    return {"title": title, "icon": icon, "link": reverse(f"admin:{view}")}
+
+
+NAVIGATION: Sequence[tuple[str, Sequence[tuple[str, str, str, str]]]] = (
+    ("", [("Overview", "monitoring", "index", "")]),
+    (
+        "Play",
+        [
+            ("Rounds", "casino", "purchases_round_changelist", "purchases.view_round"),
+            ("Players", "person", "operators_player_changelist", "operators.view_player"),
+            ("Won items", "redeem", "vault_inventoryitem_changelist", "vault.view_inventoryitem"),
+            ("Orders", "local_shipping", "vault_shippingorder_changelist", "vault.view_shippingorder"),
+        ],
+    ),
+    (
+        "Money",
+        [
+            ("Wallet calls", "account_balance_wallet", "wallet_walletcall_changelist", "wallet.view_walletcall"),
+            ("Second person", "how_to_reg", "operators_actionrequest_changelist", "operators.view_actionrequest"),
+        ],
+    ),
+    (
+        "Catalogue",
+        [
+            ("Boxes", "deployed_code", "catalog_box_changelist", "catalog.view_box"),
+            ("Items", "category", "catalog_item_changelist", "catalog.view_item"),
+            ("Exchange rates", "currency_exchange", "catalog_exchangerate_changelist", "catalog.view_exchangerate"),
+        ],
+    ),
+    (
+        "Webhooks",
+        [
+            ("Deliveries", "bolt", "webhooks_delivery_changelist", "webhooks.view_delivery"),
+            ("Endpoints", "hub", "webhooks_endpoint_changelist", "webhooks.view_endpoint"),
+        ],
+    ),
+    (
+        "House",
+        [
+            ("Operators", "domain", "operators_operator_changelist", "operators.view_operator"),
+            ("Keys", "key", "operators_apikey_changelist", "operators.view_apikey"),
+            ("People", "badge", "auth_user_changelist", "auth.view_user"),
+            ("Audit log", "history", "operators_auditentry_changelist", "operators.view_auditentry"),
+        ],
+    ),
+)

@@ -1,0 +1,131 @@
+"""What every page of the back-office rests on: only the rows of operators that a person belongs to, and no row counted."""
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from django.contrib.admin import RelatedOnlyFieldListFilter
+from django.core.paginator import Paginator
+from django.db.models import ForeignKey, Model, QuerySet
+from django.forms import ModelChoiceField
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+
+from operators.models import Operator
+from operators.staff import operator_ids, scoped
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin, TabularInline
+else:
+    from unfold.admin import ModelAdmin, TabularInline
+
+Row = TypeVar("Row", bound=Model)
+Parent = TypeVar("Parent", bound=Model)
+
+
+class UncountedPaginator(Paginator):  # type: ignore[type-arg]
+    """Pages over a list that may be long: it is counted up to its thousandth row only, which an index gives at once."""
+
+    most: ClassVar[int] = 1000
+
+    @cached_property
+    def count(self) -> int:
+        """Return the number of rows, at most `most`."""
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return rows[: self.most].count()
+
+
+class ScopedAdmin(ModelAdmin[Row]):
+    """The base of every registered admin. `operator_path` is the lookup from a row to its operator, `pk` for operators.
+
+    Lists, pages, actions and autocompletion all start from `get_queryset`, so a row of another operator is not found.
+    """
+
+    operator_path: ClassVar[str] = "operator"
+    show_full_result_count = False
+    paginator = UncountedPaginator
+    list_per_page = 50
+    list_max_show_all = 0
+    list_fullwidth = True
+    actions: Any = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Row]:
+        """Return the rows that the person may know of."""
+        return scoped(super().get_queryset(request), user=request.user, path=self.operator_path)
+
+    def in_scope(self, request: HttpRequest, obj: Row | None) -> bool:
+        """Return whether the row, if one is asked about, belongs to an operator that the person sees."""
+        if obj is None or obj.pk is None or operator_ids(request.user) is None:
+            return True
+        return self.get_queryset(request).filter(pk=obj.pk).exists()
+
+    def has_view_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        """Return whether the person may see the row."""
+        return super().has_view_permission(request, obj) and self.in_scope(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        """Return whether the person may change the row."""
+        return super().has_change_permission(request, obj) and self.in_scope(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        """Return whether the person may delete the row."""
+        return super().has_delete_permission(request, obj) and self.in_scope(request, obj)
+
+    def formfield_for_foreignkey(self, db_field: "ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer, and accept, only related rows of the person's operators."""
+        return _scoped_field(super().formfield_for_foreignkey(db_field, request, **kwargs), db_field, request)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Offer our own actions only; deleting many rows at once is none."""
+        return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
+
+
+class ReadOnlyAdmin(ScopedAdmin[Row]):
+    """Rows that nobody adds, changes or deletes here: money, draws, events, attempts, the log. People act by guided actions."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
+        """Return that nobody may."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Return that nobody may."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Return that nobody may."""
+        return False
+
+
+class ReadOnlyInline(TabularInline[Row, Parent]):
+    """Rows on their parent's page, to be looked at."""
+
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Return that nobody may."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Return that nobody may."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Return that nobody may."""
+        return False
+
+
+def _scoped_field(field: Any, db_field: "ForeignKey[Any, Any]", request: HttpRequest) -> Any:
+    if isinstance(field, ModelChoiceField) and field.queryset is not None:
+        related = db_field.related_model
+        if related is Operator:
+            field.queryset = scoped(field.queryset, user=request.user, path="pk")
+        elif any(known.name == "operator" for known in related._meta.get_fields()):  # noqa: SLF001 - Django's documented API
+            field.queryset = scoped(field.queryset, user=request.user, path="operator")
+    return field
+
+
+class OwnOperators(RelatedOnlyFieldListFilter):
+    """Offer the person's operators, without looking through the list for those that occur in it."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:  # noqa: ARG002 - Django's signature
+        """Return the operators' ids and names."""
+        return [(str(row.pk), row.name) for row in scoped(Operator.objects.order_by("name"), user=request.user, path="pk")]

@@ -1,0 +1,234 @@
+"""Who sees what: every registered page keeps to the person's own operators, and each role to what it may do."""
+
+import io
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, User
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.db.models import Model
+from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from lootbox.core.ids import new_id
+from operators import audit, staff
+from operators.admin_base import ReadOnlyAdmin, ScopedAdmin
+from operators.audit import By
+from operators.models import ActionRequest, AuditEntry, Player
+from operators.services import NewOperator, change_settings
+from tests.admin.cast import browser, page, person
+from tests.casino_wallet import Casino
+from tests.conftest import SURE_ITEM, publish_boxes
+from tests.factories.vault import won_items
+from tests.factories.webhooks import make_deliveries
+from tests.signed import SignedClient
+from vault.models import InventoryItem, ShippingOrder
+from wallet.models import WalletAttempt, WalletCall
+
+APPEND_ONLY = {
+    "Round", "WalletCall", "Delivery", "AuditEntry", "BoxVersion", "InventoryItem", "Player", "ExchangeRate", "ActionRequest",
+}  # fmt: skip
+
+
+@pytest.fixture
+def full_house(acme: NewOperator, stranger: NewOperator, casino: Casino) -> None:
+    """Fill both operators with a row of everything that the back-office lists."""
+    change_settings(operator=stranger.operator, changes={"walletUrl": casino.url})
+    for made in (acme, stranger):
+        s2s = SignedClient(key_id=made.key.key_id, secret=made.key.secret)
+        versions = publish_boxes(made, SURE_ITEM)
+        won_items(s2s, versions["sure-item"])
+        player = Player.objects.get(operator=made.operator)
+        now = timezone.now()
+        make_deliveries(made.operator, 1)
+        item = InventoryItem.objects.get(operator=made.operator)
+        call = WalletCall.objects.create(
+            id=new_id(), operator=made.operator, player=player, type="wallet.credit", reason="cashback", idempotency_key="k",
+            amount_minor=1, currency="EUR", base_amount_minor=1, base_currency="EUR", body=b"{}", inventory_item_id=item.pk,
+            state="refused", created_at=now, resolved_at=now,
+        )  # fmt: skip
+        WalletAttempt.objects.create(call=call, number=1, started_at=now, latency_ms=1, fate="refused")
+        ShippingOrder.objects.create(
+            id=new_id(), operator=made.operator, player=player, fingerprint=b"", status="voided", currency="EUR", cost_minor=0,
+            address={}, email="a@b.example", created_at=now, updated_at=now,
+        )  # fmt: skip
+        worker = person(f"worker-{made.operator.slug}", at=made.operator)
+        ActionRequest.objects.create(
+            operator=made.operator, action="block_player", subject="u_1", inputs={"key": str(player.pk)}, reason="z",
+            requested_by=worker, requested_at=now,
+        )  # fmt: skip
+        with transaction.atomic():
+            audit.record(by=By("somebody", "why"), action="test", operator=made.operator, subject="s", at=now)
+    call_command("set_rate", "EUR", "SEK", "11.2", "--json", stdout=io.StringIO())
+
+
+def operator_of(console: ScopedAdmin[Model], row: Model) -> Any:
+    """Return the operator that a row leads to."""
+    for name in console.operator_path.split("__"):
+        row = row if name == "pk" else getattr(row, name)
+    return row
+
+
+def console_of(model: type[Model]) -> Any:
+    """Return the admin that a model is registered with."""
+    return admin.site.get_model_admin(model)
+
+
+def rows_seen(user: User, model: type[Model]) -> list[Any]:
+    """Return the rows that an admin's every list, page, action and autocomplete starts from."""
+    request = RequestFactory().get("/")
+    request.user = user
+    return list(console_of(model).get_queryset(request))
+
+
+class TestEveryPage:
+    def test_rests_on_the_scoped_base_and_is_never_counted_whole(self) -> None:
+        for model in admin.site._registry:
+            console = console_of(model)
+            assert isinstance(console, ScopedAdmin), model
+            assert console.show_full_result_count is False
+            assert console.list_max_show_all == 0
+
+    def test_lists_only_rows_of_the_persons_own_operators(
+        self, full_house: None, acme: NewOperator, stranger: NewOperator
+    ) -> None:
+        boss, olga = User.objects.create_superuser("boss"), person("olga", role=staff.OPERATOR_ADMIN, at=acme.operator)
+        assert {user.username for user in rows_seen(olga, User)} == {"worker-acme", "olga"}
+        for model in admin.site._registry.keys() - {User}:
+            everything, own = rows_seen(boss, model), rows_seen(olga, model)
+            assert everything, f"the fixture has to hold a {model.__name__}"
+            if not console_of(model).operator_path:
+                assert own == []
+                continue
+            assert {operator_of(console_of(model), row) for row in own} == {acme.operator}, model
+            assert stranger.operator in {operator_of(console_of(model), row) for row in everything}
+
+    def test_answers_another_operators_row_as_if_there_were_none(self, full_house: None, acme: NewOperator) -> None:
+        boss, mine = User.objects.create_superuser("boss"), person("olga", role=staff.OPERATOR_ADMIN, at=acme.operator)
+        olga = browser(mine)
+        for model in admin.site._registry:
+            own = {row.pk for row in rows_seen(mine, model)}
+            for row in rows_seen(boss, model):
+                answer = olga.get(page(f"{model._meta.app_label}_{model._meta.model_name}_change", row.pk))
+                assert (answer.status_code == 200) is (row.pk in own), (row, answer.status_code)
+                request = answer.wsgi_request
+                if row.pk not in own:
+                    assert not console_of(model).has_view_permission(request, row)
+                    assert not console_of(model).has_change_permission(request, row)
+                    assert not console_of(model).has_delete_permission(request, row)
+
+    def test_is_listed_by_few_queries_that_count_no_table_whole(self, full_house: None) -> None:
+        boss = browser(User.objects.create_superuser("boss"))
+        for model in admin.site._registry:
+            with CaptureQueriesContext(connection) as captured:
+                answer = boss.get(page(f"{model._meta.app_label}_{model._meta.model_name}_changelist"))
+            assert answer.status_code == 200
+            counts = [query["sql"] for query in captured if "COUNT(" in query["sql"].upper()]
+            assert not [sql for sql in counts if "LIMIT" not in sql], model
+            assert len(captured) < 12, model
+
+    def test_offers_nothing_of_others_in_its_filters(self, full_house: None, acme: NewOperator) -> None:
+        olga = browser(person("olga", role=staff.OPERATOR_ADMIN, at=acme.operator))
+        for model in admin.site._registry:
+            answer = olga.get(page(f"{model._meta.app_label}_{model._meta.model_name}_changelist"))
+            assert "Stranger" not in answer.content.decode(), model
+
+
+class TestRowsOfMoneyDrawsEventsAndTheLog:
+    @pytest.mark.parametrize("name", sorted(APPEND_ONLY))
+    def test_can_not_be_added_changed_or_deleted_even_by_a_superuser(self, transactional_db: None, name: str) -> None:
+        (model,) = (model for model in admin.site._registry if model.__name__ == name)
+        console: Any = admin.site.get_model_admin(model)
+        request = RequestFactory().get("/")
+        request.user = User.objects.create_superuser("boss")
+        for allowed in (console.has_add_permission(request), console.has_change_permission(request)):
+            assert not allowed
+        assert not console.has_delete_permission(request)
+        assert "delete_selected" not in console.get_actions(request)
+        for inline in console.get_inline_instances(request):
+            assert not inline.has_add_permission(request, None)
+            assert not inline.has_change_permission(request, None)
+            assert not inline.has_delete_permission(request, None)
+
+    def test_are_not_editable_from_any_page(self) -> None:
+        frozen = {"Draw", "Reel", "Action", "WalletAttempt", "DeliveryAttempt", "Prize"}
+        for model, console in admin.site._registry.items():
+            assert model.__name__ not in frozen
+            if model.__name__ in APPEND_ONLY - {"Delivery"}:
+                assert isinstance(console, ReadOnlyAdmin)
+
+
+# What each role finds in the sidebar's addresses: the rest is refused.
+LISTS = {
+    "operators_operator", "operators_apikey", "operators_player", "operators_auditentry", "auth_user", "catalog_item",
+    "catalog_box", "catalog_boxversion", "catalog_exchangerate", "purchases_round", "wallet_walletcall",
+    "vault_inventoryitem", "vault_shippingorder", "webhooks_delivery", "webhooks_endpoint",
+}  # fmt: skip
+_CATALOGUE = {"catalog_item", "catalog_box", "catalog_boxversion"}
+_PLAY = {
+    "operators_operator", "operators_player", "purchases_round", "vault_inventoryitem", "vault_shippingorder",
+    "webhooks_delivery", "webhooks_endpoint",
+}  # fmt: skip
+OPEN = {
+    staff.PLATFORM_ADMIN: LISTS,
+    staff.OPERATOR_ADMIN: LISTS - {"catalog_exchangerate"},
+    staff.CATALOGUE_MANAGER: _CATALOGUE,
+    staff.SUPPORT: _CATALOGUE | _PLAY | {"wallet_walletcall"},
+    staff.FINANCE: _CATALOGUE | _PLAY | {"wallet_walletcall"},
+    staff.AUDITOR: _CATALOGUE | _PLAY | {"wallet_walletcall", "operators_auditentry", "auth_user"},
+    None: set(),
+}
+
+
+class TestARole:
+    @pytest.mark.parametrize("role", OPEN)
+    def test_opens_its_own_pages_and_no_others(self, acme: NewOperator, role: str | None) -> None:
+        who = browser(person("pat", role=role, at=acme.operator))
+        opened = {name for name in LISTS if who.get(page(f"{name}_changelist")).status_code == 200}
+        assert opened == OPEN[role]
+        assert who.get("/admin/").status_code == 200
+
+    def test_is_made_with_its_permissions_by_migrating(self, transactional_db: None) -> None:
+        assert set(Group.objects.values_list("name", flat=True)) == set(staff.ROLES)
+        for name, permissions in staff.ROLES.items():
+            held = Group.objects.get(name=name).permissions.select_related("content_type")
+            assert {f"{permission.content_type.app_label}.{permission.codename}" for permission in held} == permissions
+
+    def test_is_granted_with_a_reason_and_an_audit_entry(self, acme: NewOperator) -> None:
+        pat = person("pat", at=acme.operator)
+        olga = browser(person("olga", role=staff.OPERATOR_ADMIN, at=acme.operator))
+        support = Group.objects.get(name=staff.SUPPORT)
+        answer = olga.post(page("auth_user_change", pat.pk), _roles_form(pat, [support], "joined support"))
+        assert answer.status_code == 302, answer.content.decode()
+        assert [group.name for group in pat.groups.all()] == [staff.SUPPORT]
+        entry = AuditEntry.objects.get(action="staff.roles")
+        assert (entry.actor, entry.reason, entry.after) == ("olga", "joined support", {"roles": ["Support"]})
+
+    def test_of_the_platform_is_granted_by_no_operator(self, acme: NewOperator) -> None:
+        pat = person("pat", at=acme.operator)
+        olga = browser(person("olga", role=staff.OPERATOR_ADMIN, at=acme.operator))
+        olga.post(page("auth_user_change", pat.pk), _roles_form(pat, [Group.objects.get(name=staff.PLATFORM_ADMIN)], "please"))
+        assert not pat.groups.exists()
+        assert not AuditEntry.objects.exists()
+
+    def test_is_granted_by_nobody_to_themselves(self, acme: NewOperator) -> None:
+        olga = person("olga", role=staff.OPERATOR_ADMIN, at=acme.operator)
+        with pytest.raises(staff.NotAllowed):
+            staff.grant_roles(user=olga, roles=Group.objects.all(), giver=olga, reason="x", at=timezone.now())
+        assert olga.groups.count() == 1
+
+    def test_of_somebody_who_works_for_others_too_is_left_alone(self, acme: NewOperator, stranger: NewOperator) -> None:
+        both = person("both", at=acme.operator)
+        both.memberships.create(operator=stranger.operator)
+        olga = person("olga", role=staff.OPERATOR_ADMIN, at=acme.operator)
+        assert browser(olga).get(page("auth_user_change", both.pk)).status_code == 302
+        with pytest.raises(staff.NotAllowed):
+            staff.grant_roles(user=both, roles=[], giver=olga, reason="x", at=timezone.now())
+
+
+def _roles_form(user: User, roles: list[Group], reason: str) -> dict[str, Any]:
+    inline = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
+    return {"groups": [role.pk for role in roles], "reason": reason, **inline}
