@@ -72,7 +72,7 @@ function result(round, tables) {
     const [item] = place < 0 ? [] : items.splice(place, 1);
     return winning(rowOf(prize, tables[index]), round.currency, item);
   });
-  const only = round.reels.length === 1 ? round.reels[0].prize : null;
+  const only = round.reels.length === 1 && rowOf(round.reels[0].prize, tables[0]);
   return [
     h("h2", { class: "won" }, only
       ? t("You won {prize}", { prize: only.name })
@@ -87,7 +87,7 @@ function winning(row, currency, item) {
   const choice = h("div", { class: "choice" });
   const told = { cash: t("Paid into your balance."), bonus: t("The casino credits your bonus.") }[row.kind];
   if (told) choice.append(h("p", {}, told));
-  if (item) offer(choice, item);
+  if (item) offer(choice, { ...item, name: row.name });
   return h("li", { class: `winning ${rarity(row.odds)}` },
     h("div", { class: "pedestal" }, prizeArt(row)),
     h("span", { class: "rarity" }, rarityName(row.odds), " · ", percent(row.odds)),

@@ -5,6 +5,9 @@ import { tell } from "./host.js";
 import { t } from "./i18n.js";
 import { config, state } from "./state.js";
 
+/* After these the box, or its price, is another one than was shown. */
+const STALE = new Set(["BOX_NOT_PLAYABLE", "FX_RATE_MOVED", "VALIDATION_FAILED", "ROUND_NOT_HELD", "WALLET_UNAVAILABLE", "CASHBACK_NOT_AVAILABLE", "UNKNOWN_BOX"]);
+
 /** Return title and text for a refusal; what only the wallet knows the code of is told as it came. */
 export function explain({ code, message, moneyMoved, mayRepeat, fields }) {
   const known = {
@@ -49,10 +52,10 @@ export function notice(refusal, { again = null, refresh = null } = {}) {
   return h("div", { class: "notice", role: "alert" },
     h("h2", {}, title),
     h("p", {}, text),
-    refusal.requestId && h("p", { class: "faint" }, t("Reference: {id}", { id: refusal.requestId })),
+    refusal.requestId && refusal.status >= 500 && h("p", { class: "faint" }, t("Reference: {id}", { id: refusal.requestId })),
     h("div", { class: "actions" },
       !sessionOver && refusal.mayRepeat && again && h("button", { class: "button", onclick: once(again) }, t("Try again")),
-      !sessionOver && !refusal.mayRepeat && refresh && h("button", { class: "button", onclick: once(refresh) }, t("Look again")),
+      !sessionOver && !refusal.mayRepeat && refresh && STALE.has(refusal.code) && h("button", { class: "button", onclick: once(refresh) }, t("Look again")),
       sessionOver && config.returnUrl && h("a", { class: "button", href: config.returnUrl, target: "_top" }, t("Back to the casino"))));
 }
 

@@ -32,11 +32,11 @@ export async function spin(stage, prizes, tables) {
   await new Promise((resolve) => setTimeout(resolve, 550));
 }
 
-/** Return the prize's row in its table, with the odds that it was drawn at. */
+/** Return the prize's row in its table: the odds that it was drawn at, and its name in the player's language. */
 export function rowOf(prize, table) {
-  const found = table.find((row) => row.itemId === prize.itemId && row.kind === prize.kind && row.name === prize.name)
-    ?? table.find((row) => row.itemId === prize.itemId && row.kind === prize.kind && row.itemId !== null);
-  return { odds: 1, ...found, ...prize };
+  const alike = table.filter((row) => row.kind === prize.kind && row.itemId === prize.itemId);
+  const found = alike.find((row) => row.name === prize.name) ?? alike.find((row) => row.itemId !== null || row.valueMinor === prize.valueMinor);
+  return { odds: 1, ...prize, ...found, valueMinor: prize.valueMinor };
 }
 
 /** Throw coloured paper over the stage; for prizes worth a cheer. */
