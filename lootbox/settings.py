@@ -118,15 +118,16 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "lootbox.core.middleware.RequestId",
+    "lootbox.core.middleware.Sized",
     "lootbox.core.middleware.FramedByNobody",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "lootbox.core.middleware.PageLanguage",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "lootbox.core.middleware.PageMessages",
     "operators.staff_sessions.StaffSessions",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -174,6 +175,7 @@ APPEND_SLASH = False
 # The back-office: how its people log in, and for how long.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 LOGIN_URL = "admin:login"
+FORMAT_MODULE_PATH = "lootbox.formats"
 LOOTBOX_STAFF_IDLE_S = env.float("LOOTBOX_STAFF_IDLE_S", 1800.0)
 LOOTBOX_STAFF_SESSION_S = env.float("LOOTBOX_STAFF_SESSION_S", 36000.0)
 LOOTBOX_STAFF_PROOF_S = env.float("LOOTBOX_STAFF_PROOF_S", 600.0)
@@ -227,4 +229,6 @@ LOGGING: dict[str, Any] = {
     "disable_existing_loggers": False,
     "handlers": {"console": {"class": "logging.StreamHandler"}},
     "root": {"handlers": ["console"], "level": env.str("LOOTBOX_LOG_LEVEL", "INFO")},
+    # A refusal is an answer like any other. A line for each would let strangers fill the log, and costs more than refusing.
+    "loggers": {"django.request": {"level": "ERROR"}},
 }

@@ -16,7 +16,7 @@ from lootbox.core import db, signing
 from lootbox.core.errors import ApiError, ErrorCode
 from operators.models import ApiKey, Operator
 
-HEADERS: Final = ("X-Key-Id", "X-Timestamp", "X-Signature")
+HEADERS: Final = ("HTTP_X_KEY_ID", "HTTP_X_TIMESTAMP", "HTTP_X_SIGNATURE")
 LAST_USED_STEP: Final = dt.timedelta(minutes=1)
 _TIMESTAMP = re.compile(r"0|[1-9][0-9]*")
 
@@ -36,7 +36,7 @@ class SignedRequest(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Operator, Caller]:
         """Return the operator and its caller. Raises the errors of section 2, in its order."""
         raw = request._request  # noqa: SLF001 - the envelope is over the raw request
-        key_id, timestamp, signature = (raw.headers.get(name, "") for name in HEADERS)
+        key_id, timestamp, signature = (raw.META.get(name, "") for name in HEADERS)
         if not (key_id and timestamp and signature):
             raise ApiError(ErrorCode.MISSING_HEADERS)
         now = timezone.now()
@@ -76,7 +76,8 @@ def usable(caller: Caller, *, request: HttpRequest, now: dt.datetime) -> bool:
 
 def host_operator(request: HttpRequest) -> str | None:
     """Return the operator that the subdomain names, None on a bare host (contract section 1)."""
-    host = request.get_host().rpartition(":")[0] or request.get_host()
+    address = request.get_host()
+    host = address.rpartition(":")[0] or address
     suffix = f".{settings.LOOTBOX_DOMAIN}"
     return host.removesuffix(suffix) if host.endswith(suffix) else None
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import connection, transaction
+from psycopg.types.numeric import Int8Dumper
 
 # Called in the transaction that acts, so that what it writes, such as an audit entry, stands or falls with the act.
 Witness = Callable[[], object]
@@ -17,6 +18,9 @@ def phase() -> transaction.Atomic:
 def rows(sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Return what one statement answers. Outside a phase it commits by itself, which saves two round trips."""
     with connection.cursor() as cursor:
+        # Every integer goes out as a bigint. Sized by their values, as usual, each mix of sizes would be a statement of its own
+        # to prepare, on every connection anew.
+        cursor.adapters.register_dumper(int, Int8Dumper)
         cursor.execute(sql, params)
         found: list[tuple[Any, ...]] = cursor.fetchall()
         return found

@@ -26,7 +26,7 @@ class ApiView(APIView):
         request = self.request._request  # noqa: SLF001 - the raw bytes, which the signature was checked over
         if optional and not request.body:
             return Reader({})
-        if request.headers.get("Content-Type", "").lower() not in JSON_TYPES:
+        if request.META.get("CONTENT_TYPE", "").lower() not in JSON_TYPES:
             raise ApiError(ErrorCode.MALFORMED_REQUEST, "Send the body with Content-Type: application/json.")
         try:
             value = strict_json.loads(request.body)
