@@ -53,7 +53,8 @@ _OPERATOR_ADMIN: Final = (
 # What each role may do, by "app.codename". A role says nothing of whose rows: that is membership.
 ROLES: Final[Mapping[str, frozenset[str]]] = {
     PLATFORM_ADMIN: frozenset(
-        {*_OPERATOR_ADMIN, "operators.all_operators", "catalog.view_exchangerate", "auth.add_user", "auth.change_user",
+        {*_OPERATOR_ADMIN, "operators.all_operators", "catalog.view_exchangerate", "catalog.add_exchangerate",
+         "auth.add_user", "auth.change_user",
          "operators.add_membership", "operators.change_membership", "operators.delete_membership"}
     ),
     OPERATOR_ADMIN: frozenset(_OPERATOR_ADMIN),

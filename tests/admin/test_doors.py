@@ -29,7 +29,7 @@ from vault.models import InventoryItem, ShippingOrder
 from wallet.models import WalletAttempt, WalletCall
 
 APPEND_ONLY = {
-    "Round", "WalletCall", "Delivery", "AuditEntry", "BoxVersion", "InventoryItem", "Player", "ExchangeRate", "ActionRequest",
+    "Round", "WalletCall", "Delivery", "AuditEntry", "BoxVersion", "InventoryItem", "Player", "ActionRequest",
 }  # fmt: skip
 
 
