@@ -19,7 +19,7 @@ demo: setup ## Run the whole product on this machine until Ctrl-C; ARGS="--port 
 test: lint types tests ## Run everything that must hold before a change goes in
 
 bench: setup ## Measure against the floor and the peers, and print the table of ratios
-	@exec $(BIN)/python bench/run.py $(ARGS)
+	@exec $(BIN)/python -m bench.run $(ARGS)
 
 lint: setup ## Check style, formatting and the direction of imports
 	@$(BIN)/ruff check
