@@ -65,7 +65,9 @@ class MembershipInline(ReadOnlyInline[Membership, User]):
 class RolesForm(forms.ModelForm[User]):
     """Roles of one account, and why they change."""
 
-    reason = forms.CharField(widget=forms.Textarea(attrs={"rows": 2}), help_text="Goes into the audit log.")
+    reason = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 2, "class": "bo-input"}), help_text="Goes into the audit log."
+    )
 
     class Meta:
         model = User

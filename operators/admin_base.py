@@ -99,6 +99,7 @@ class ReadOnlyInline(TabularInline[Row, Parent]):
 
     extra = 0
     can_delete = False
+    hide_title = True
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
         """Return that nobody may."""

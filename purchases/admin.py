@@ -174,7 +174,7 @@ class RoundAdmin(ReadOnlyAdmin[Round]):
     @admin.display(description="payout")
     def payout(self, round_: Round) -> str:
         """Return what its prizes are worth."""
-        return "none yet" if round_.payout_minor is None else money(round_.payout_minor, round_.currency)
+        return "none" if round_.payout_minor is None else money(round_.payout_minor, round_.currency)
 
 
 @admin.register(ActionRequest)
@@ -278,7 +278,7 @@ def _one(queryset: QuerySet[Any], object_id: str) -> Any:
 
 
 def _line(round_: Round) -> dict[str, Any]:
-    payout = "none yet" if round_.payout_minor is None else money(round_.payout_minor, round_.currency)
+    payout = "none" if round_.payout_minor is None else money(round_.payout_minor, round_.currency)
     shown = public_id(Prefix.ROUND, round_.pk)
     return {"round": round_, "public_id": shown, "bet": money(round_.bet_minor, round_.currency), "payout": payout}
 

@@ -230,7 +230,6 @@ def _told_call(facts: CallFacts) -> list[Moment]:
     call, moments = facts.call, []
     for attempt in facts.attempts:
         at = attempt.attempt_at
-        answered = at + dt.timedelta(milliseconds=attempt.attempt_ms)
         after = f"{attempt.attempt_ms} ms"
         what = f"{facts.amount} ({call.reason})"
         if attempt.attempt_fate == "accepted":
@@ -247,7 +246,7 @@ def _told_call(facts: CallFacts) -> list[Moment]:
             tone, icon = "wait", "help"
         status = f"HTTP {attempt.attempt_status}" if attempt.attempt_status else ""
         detail = ", ".join(part for part in (f"attempt {attempt.attempt_number}", status, attempt.attempt_detail) if part)
-        moments.append(Moment(answered, icon, text, detail, tone))
+        moments.append(Moment(at, icon, text, detail, tone))
     if call.state == CallState.CLOSED and call.resolved_at:
         moments.append(Moment(call.resolved_at, "gavel", f"The {call.reason} call was closed.", call.error_code, "plain"))
     return moments

@@ -3,10 +3,12 @@
 from typing import Any
 
 from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
 from django.test import Client
 from django.urls import reverse
 
-from operators.models import Membership, Operator
+from operators.audit import COMMAND_LINE
+from operators.models import AuditEntry, Membership, Operator
 
 
 def person(name: str, *, role: str | None = None, at: Operator | None = None) -> User:
@@ -29,3 +31,8 @@ def browser(user: User) -> Client:
 def page(view: str, *args: Any) -> str:
     """Return the address of a page of the administration."""
     return reverse(f"admin:{view}", args=args)
+
+
+def acts() -> QuerySet[AuditEntry]:
+    """Return what people did, in order; the operators themselves were made on the command line."""
+    return AuditEntry.objects.exclude(actor=COMMAND_LINE.actor).order_by("sequence")

@@ -43,6 +43,10 @@ class TestAPassword:
         assert client.post(LOGIN, {"username": "ann", "password": PASSWORD}).status_code == 429
         assert client.get("/admin/").status_code == 302
 
+    def test_can_be_sent_by_a_browser_which_names_its_origin_only_under_this_policy(self, ann: User) -> None:
+        assert Client().get(LOGIN).headers["Referrer-Policy"] == "same-origin"
+        assert Client().get("/fairness/rounds/r_0").headers["Referrer-Policy"] == "no-referrer"
+
 
 class TestASecondFactor:
     def test_is_set_up_at_the_first_log_in_and_asked_at_every_later_one(self, ann: User, settings: Settings) -> None:

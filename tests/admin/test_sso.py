@@ -9,9 +9,10 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
-from operators.models import AuditEntry, Membership, SsoTicket
+from operators.models import Membership, SsoTicket
 from operators.services import NewOperator
 from operators.staff import OPERATOR_ADMIN, PLATFORM_ADMIN, operator_ids
+from tests.admin.cast import acts
 from tests.signed import Answer, SignedClient
 
 PATH = "/api/s2s/admin-sso"
@@ -44,7 +45,7 @@ class TestATicket:
         assert operator_ids(user) == [acme.operator.pk]
         assert b"no role yet" in browser.get("/admin/").content
         assert browser.get("/admin/purchases/round/").status_code == 403
-        assert AuditEntry.objects.get().action == "staff.account_made"
+        assert acts().get().action == "staff.account_made"
 
     def test_finds_the_same_account_again(self, acme: NewOperator, s2s: SignedClient) -> None:
         Client().get(link(s2s.post(PATH, EVA)))
