@@ -76,7 +76,7 @@ class RolesForm(forms.ModelForm[User]):
 
 @admin.register(User)
 class PersonAdmin(ScopedAdmin[User]):
-    """Accounts and their roles. Accounts come by single sign-on, or by `create_staff`."""
+    """Accounts and their roles. Accounts come by single sign-on, or by `createsuperuser`."""
 
     form = RolesForm
     list_display = ("username", "first_name", "email", "is_active", "last_login")

@@ -80,9 +80,7 @@ class Migration(migrations.Migration):
                 ("attempts", models.PositiveIntegerField(default=0, help_text="Counted before each attempt goes out.")),
                 (
                     "maybe_sent",
-                    models.BooleanField(
-                        default=False, help_text="False while its one attempt failed before its first byte."
-                    ),
+                    models.BooleanField(default=False, help_text="False while its one attempt failed before its first byte."),
                 ),
                 ("error_code", models.CharField(blank=True, default="", max_length=64)),
                 ("provider_txn_ref", models.CharField(blank=True, default="", max_length=190)),
