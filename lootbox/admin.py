@@ -22,10 +22,11 @@ class BackOffice(AdminSite):
 
     def extra_urls(self) -> Sequence[URLPattern]:
         """Return the pages beside those of models."""
-        from operators import staff_views  # noqa: PLC0415 - models are not loaded yet when the site is made
+        from operators import guided_views, staff_views  # noqa: PLC0415 - models are not loaded yet when the site is made
 
         return [
             path("prove/", self.admin_view(staff_views.prove), name="prove"),
+            path("act/<slug:name>/<key>/", self.admin_view(guided_views.act), name="act"),
             path("second-factor/", self.admin_view(staff_views.second_factor), name="second_factor"),
         ]
 

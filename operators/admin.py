@@ -7,16 +7,19 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group, User
+from django.contrib.auth.views import redirect_to_login
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.urls import URLPattern, path
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from lootbox.core.strict_json import canonical
-from operators import staff
-from operators.admin_base import OwnOperators, ReadOnlyAdmin, ReadOnlyInline, ScopedAdmin
-from operators.models import ApiKey, AuditEntry, Membership, Operator
+from operators import guided, staff, staff_sessions
+from operators.admin_base import OwnOperators, ReadOnlyAdmin, ReadOnlyInline, ScopedAdmin, one
+from operators.models import ActionRequest, ApiKey, AuditEntry, Membership, Operator
 
 # Roles are said in code; accounts are shown by our own page; a device's secret is nobody else's business.
 admin.site.unregister(Group)
@@ -128,6 +131,57 @@ class PersonAdmin(ScopedAdmin[User]):
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
         """Leave the row alone: only its roles can change here."""
+
+
+@admin.register(ActionRequest)
+class ActionRequestAdmin(ReadOnlyAdmin[ActionRequest]):
+    """What waits for a second person, and what became of it."""
+
+    list_display = ("action", "subject", "operator", "requested_by", "shown_state", "reason", "requested_at", "decided_by")
+    list_filter = (("operator", OwnOperators), "state")
+    list_select_related = ("operator", "requested_by", "decided_by")
+    search_fields = ("=subject",)
+    ordering = ("-id",)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",  # noqa: ARG002 - Django's signature
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Answer the request, and confirm or decline it."""
+        asked = one(self.get_queryset(request).select_related("operator", "requested_by", "decided_by"), object_id)
+        if asked is None or not self.has_view_permission(request):
+            raise Http404
+        action, user = guided.ACTIONS[asked.action], request.user
+        assert isinstance(user, User)
+        if request.method == "POST":
+            if not staff_sessions.proved_lately(request, at=timezone.now()):
+                return redirect_to_login(request.get_full_path(), reverse("admin:prove"))
+            try:
+                confirm = request.POST.get("decision") == "confirm"
+                messages.success(request, guided.decide(request=asked, confirm=confirm, user=user, clock=timezone.now))
+            except guided.Refused as refusal:
+                messages.error(request, str(refusal))
+            return HttpResponseRedirect(request.get_full_path())
+        row = guided.find_row(action=action, key=asked.inputs["key"], user=user)
+        context = {
+            **self.admin_site.each_context(request),
+            **(extra_context or {}),
+            "title": action.title,
+            "asked": asked,
+            "action": action,
+            "inputs": [(name, value) for name, value in asked.inputs.items() if name != "key"],
+            "preview": action.preview(row, timezone.now()) if row else (),
+            "may_decide": asked.requested_by_id != user.pk and user.has_perm(action.permission),
+        }
+        return TemplateResponse(request, "admin/action_request.html", context)
+
+    @admin.display(description="state")
+    def shown_state(self, asked: ActionRequest) -> str:
+        """Return the state as a badge."""
+        return format_html('<span class="bo-badge bo-{}">{}</span>', asked.state, asked.get_state_display())
 
 
 @admin.register(AuditEntry)

@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.contrib.admin import RelatedOnlyFieldListFilter
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import ForeignKey, Model, QuerySet
 from django.forms import ModelChoiceField
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.utils.functional import cached_property
 
 from operators.models import Operator
@@ -130,3 +131,11 @@ class OwnOperators(RelatedOnlyFieldListFilter):
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:  # noqa: ARG002 - Django's signature
         """Return the operators' ids and names."""
         return [(str(row.pk), row.name) for row in scoped(Operator.objects.order_by("name"), user=request.user, path="pk")]
+
+
+def one(queryset: QuerySet[Any], object_id: str) -> Any:
+    """Return the row of a page's address, None when there is none. Raises `Http404` for what can't be an id."""
+    try:
+        return queryset.filter(pk=queryset.model._meta.pk.to_python(object_id)).first()  # noqa: SLF001 - documented API
+    except ValidationError as error:
+        raise Http404 from error

@@ -1,26 +1,17 @@
-"""Guided actions: what people of the back-office may do, each with a preview, a reason and an entry in the audit log."""
+"""What people may do about rounds, wallet calls, orders and players."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from django import forms
-from django.conf import settings
-from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Model
 
-from lootbox.core import db
-from lootbox.core.errors import ApiError
 from lootbox.core.ids import Prefix, public_id
-from lootbox.core.money import exponent
 from lootbox.core.wording import money
-from operators import audit
-from operators.audit import By
-from operators.models import ActionRequest, Player, RequestState
-from operators.staff import scoped
+from operators.guided import Doing, Guided, ReasonForm, Refused
+from operators.models import Player
 from purchases import inspector, limits
 from purchases.limits import Cap
 from purchases.models import CapPeriod, Funding, Round, RoundState, SpendingCap
@@ -31,20 +22,6 @@ from vault.services.ordering import StatusNotAllowed
 from wallet.models import CallState, CallType, WalletCall
 from webhooks import services as webhooks
 from webhooks.models import Delivery, Event
-
-Clock = Callable[[], dt.datetime]
-
-
-class Refused(Exception):
-    """An action was not done; the message says why."""
-
-
-class ReasonForm(forms.Form):
-    """What every action wants to know."""
-
-    reason = forms.CharField(
-        min_length=5, max_length=1000, widget=forms.Textarea(attrs={"rows": 2}), help_text="Goes into the audit log."
-    )
 
 
 class ResolveForm(ReasonForm):
@@ -70,66 +47,6 @@ class OrderForm(ReasonForm):
     )
     carrier = forms.CharField(required=False, max_length=100)
     tracking_number = forms.CharField(required=False, max_length=100)
-
-
-@dataclass(frozen=True)
-class Doing:
-    """One act on one row: by whom, when, and the log's entry that goes into the act's transaction."""
-
-    row: Any
-    inputs: Mapping[str, Any]
-    by: By
-    clock: Clock
-    action: str
-    subject: str
-
-    def entry(self, *, before: Mapping[str, Any], after: Mapping[str, Any]) -> db.Witness:
-        """Return what writes the entry."""
-        return lambda: audit.record(
-            by=self.by,
-            action=self.action,
-            operator=self.row.operator,
-            subject=self.subject,
-            before=before,
-            after=after,
-            at=self.clock(),
-        )
-
-
-class Guided:
-    """One kind of action on rows of one model."""
-
-    name: ClassVar[str]
-    title: ClassVar[str]
-    permission: ClassVar[str]
-    model: ClassVar[type[Model]]
-    form: ClassVar[type[ReasonForm]] = ReasonForm
-    always_two: ClassVar[bool] = False
-
-    def subject(self, row: Any) -> str:
-        """Return the id that the audit log knows the row by."""
-        raise NotImplementedError
-
-    def refusal(self, row: Any) -> str | None:
-        """Return why it can't be done to the row now, None when it can."""
-        raise NotImplementedError
-
-    def preview(self, row: Any, at: dt.datetime) -> Sequence[str]:
-        """Return in sentences what will happen."""
-        raise NotImplementedError
-
-    def perform(self, doing: Doing) -> str:
-        """Do it and return what happened in a sentence. Raises `ApiError`, `Refused`."""
-        raise NotImplementedError
-
-    def base_amount(self, row: Any) -> tuple[int, str]:  # noqa: ARG002 - most actions move nothing
-        """Return how much it moves, in the operator's base currency."""
-        return 0, "EUR"
-
-    def needs_second(self, row: Any) -> bool:
-        """Return whether it takes two people."""
-        amount, currency = self.base_amount(row)
-        return self.always_two or amount > settings.LOOTBOX_STAFF_ALONE_UP_TO * 10 ** exponent(currency)
 
 
 class RefundRound(Guided):
@@ -321,6 +238,7 @@ class BlockPlayer(Guided):
     """Keep a player from buying, or let them again."""
 
     name, title, permission, model = "block_player", "Block or unblock this player", "operators.block_player", Player
+    related = ("operator",)
 
     def subject(self, row: Player) -> str:
         """Return the operator's id of the player."""
@@ -350,90 +268,4 @@ class BlockPlayer(Guided):
         return f"{row.external_id} may buy again." if row.blocked else f"{row.external_id} is blocked."
 
 
-ACTIONS: Final[Mapping[str, Guided]] = {
-    action.name: action for action in (RefundRound(), AskWallet(), ResolveCall(), SendEvents(), AdvanceOrder(), BlockPlayer())
-}
-
-
-def find_row(*, action: Guided, key: str, user: User) -> Any:
-    """Return the row that an action is about, if the person sees it, else None."""
-    rows = scoped(action.model._default_manager.all(), user=user, path="operator")  # noqa: SLF001 - documented API
-    related = ("operator",) if action.model is Player else ("operator", "player")
-    return rows.select_related(*related).filter(pk=key).first()
-
-
-def offered(*, row: Any, user: User) -> list[Guided]:
-    """Return the actions that the person may do to the row now."""
-    fitting = (action for action in ACTIONS.values() if isinstance(row, action.model) and user.has_perm(action.permission))
-    return [action for action in fitting if action.refusal(row) is None]
-
-
-def start(*, action: Guided, row: Any, inputs: Mapping[str, Any], reason: str, user: User, clock: Clock) -> str:
-    """Do the action, or ask for a second person where it takes one; return what happened. Raises `Refused`."""
-    if not action.needs_second(row):
-        return _perform(action, row, inputs, By(user.get_username(), reason), clock)
-    if (why := action.refusal(row)) is not None:
-        raise Refused(why)
-    subject, operator = action.subject(row), row.operator
-    with transaction.atomic():
-        request, created = ActionRequest.objects.get_or_create(
-            operator=operator,
-            action=action.name,
-            subject=subject,
-            state=RequestState.WAITING,
-            defaults={
-                "inputs": {"key": str(row.pk), **inputs},
-                "reason": reason,
-                "requested_by": user,
-                "requested_at": clock(),
-            },
-        )
-        if not created:
-            raise Refused(f"{request.requested_by} has asked for this already; it waits for a second person.")
-        by = By(user.get_username(), reason)
-        audit.record(by=by, action=f"{action.name}.asked", operator=operator, subject=subject, after=dict(inputs), at=clock())
-    return "A second person must confirm this. It waits under “Second person”."
-
-
-def decide(*, request: ActionRequest, confirm: bool, user: User, clock: Clock) -> str:
-    """Confirm and do what somebody else asked for, or decline it; return what happened. Raises `Refused`."""
-    action = ACTIONS[request.action]
-    if request.requested_by_id == user.pk:
-        raise Refused("You asked for this yourself. Somebody else must confirm it.")
-    if not user.has_perm(action.permission):
-        raise Refused("Your roles do not allow this action.")
-    by = By(request.requested_by.get_username(), request.reason, confirmed_by=user.get_username())
-    state = RequestState.DONE if confirm else RequestState.DECLINED
-    with transaction.atomic():
-        # Of two that confirm at once, one finds nothing waiting.
-        waiting = ActionRequest.objects.filter(pk=request.pk, state=RequestState.WAITING)
-        if not waiting.update(state=state, decided_by=user, decided_at=clock()):
-            raise Refused("This was decided already.")
-        verb = "confirmed" if confirm else "declined"
-        audit.record(
-            by=By(user.get_username(), request.reason),
-            action=f"{action.name}.{verb}",
-            operator=request.operator,
-            subject=request.subject,
-            at=clock(),
-        )
-    if not confirm:
-        return "Declined; nothing was done."
-    row = find_row(action=action, key=request.inputs["key"], user=user)
-    try:
-        outcome = _perform(action, row, request.inputs, by, clock)
-    except Refused as refusal:
-        ActionRequest.objects.filter(pk=request.pk).update(state=RequestState.FAILED, outcome=str(refusal))
-        raise
-    ActionRequest.objects.filter(pk=request.pk).update(outcome=outcome)
-    return outcome
-
-
-def _perform(action: Guided, row: Any, inputs: Mapping[str, Any], by: By, clock: Clock) -> str:
-    why = action.refusal(row) if row is not None else "It is not there any more."
-    if why is not None:
-        raise Refused(why)
-    try:
-        return action.perform(Doing(row, inputs, by, clock, action.name, action.subject(row)))
-    except ApiError as error:
-        raise Refused(f"{error.message} ({error.code})") from error
+ACTIONS: Final = (RefundRound(), AskWallet(), ResolveCall(), SendEvents(), AdvanceOrder(), BlockPlayer())

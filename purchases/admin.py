@@ -3,10 +3,7 @@
 import datetime as dt
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
-from django.contrib.auth.models import User
-from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -16,15 +13,17 @@ from django.utils.html import format_html
 
 from lootbox.core.ids import Prefix, public_id
 from lootbox.core.wording import money
-from operators import staff_sessions
-from operators.admin_base import OwnOperators, ReadOnlyAdmin
-from operators.models import ActionRequest, Player
+from operators import guided
+from operators.admin_base import OwnOperators, ReadOnlyAdmin, one
+from operators.models import Player
 from purchases import acting, inspector, limits
 from purchases.models import CapPeriod, Round, RoundState
 from vault.models import InventoryItem
 from webhooks.selectors import earliest_id
 
 SHOWN_OF_A_PLAYER = 25
+
+guided.register(*acting.ACTIONS)
 
 
 class BoughtFilter(admin.SimpleListFilter):
@@ -80,51 +79,11 @@ class RoundAdmin(ReadOnlyAdmin[Round]):
     ordering = ("-id",)
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the search and the guided actions."""
+        """Add the search."""
         return [
             path("find/", self.admin_site.admin_view(self.find), name="purchases_round_find"),
-            path("act/<slug:name>/<key>/", self.admin_site.admin_view(self.act), name="purchases_round_act"),
             *super().get_urls(),
         ]
-
-    def act(self, request: HttpRequest, name: str, key: str) -> HttpResponse:
-        """Show what an action will do, and do it once it has a reason."""
-        action, user = acting.ACTIONS.get(name), request.user
-        if action is None or not isinstance(user, User) or not user.has_perm(action.permission):
-            raise PermissionDenied
-        try:
-            row = acting.find_row(action=action, key=key, user=user)
-        except (ValidationError, ValueError) as error:
-            raise Http404 from error
-        if row is None:
-            raise Http404
-        if not staff_sessions.proved_lately(request, at=timezone.now()):
-            return redirect_to_login(request.get_full_path(), reverse("admin:prove"))
-        options = row._meta  # noqa: SLF001 - documented API
-        back = reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[row.pk])
-        form = action.form(request.POST or None)
-        if form.is_valid():
-            inputs = {name: value for name, value in form.cleaned_data.items() if name != "reason"}
-            reason = form.cleaned_data["reason"]
-            try:
-                done = acting.start(action=action, row=row, inputs=inputs, reason=reason, user=user, clock=timezone.now)
-                messages.success(request, done)
-            except acting.Refused as refused:
-                messages.error(request, str(refused))
-            return HttpResponseRedirect(back)
-        refusal = action.refusal(row)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": action.title,
-            "action": action,
-            "subject": action.subject(row),
-            "refusal": refusal,
-            "preview": () if refusal else action.preview(row, timezone.now()),
-            "needs_second": action.needs_second(row),
-            "form": form,
-            "back": back,
-        }
-        return TemplateResponse(request, "admin/act.html", context)
 
     def find(self, request: HttpRequest) -> HttpResponse:
         """Go to what an id stands for, or show all that it may stand for."""
@@ -144,7 +103,7 @@ class RoundAdmin(ReadOnlyAdmin[Round]):
     ) -> HttpResponse:
         """Answer the round's story."""
         related = self.get_queryset(request).select_related("operator", "player", "seed_pair").defer("seed_pair__server_seed")
-        round_ = _one(related, object_id)
+        round_ = one(related, object_id)
         if round_ is None or not self.has_view_permission(request):
             raise Http404
         context = {
@@ -177,57 +136,6 @@ class RoundAdmin(ReadOnlyAdmin[Round]):
         return "none" if round_.payout_minor is None else money(round_.payout_minor, round_.currency)
 
 
-@admin.register(ActionRequest)
-class ActionRequestAdmin(ReadOnlyAdmin[ActionRequest]):
-    """What waits for a second person, and what became of it."""
-
-    list_display = ("action", "subject", "operator", "requested_by", "shown_state", "reason", "requested_at", "decided_by")
-    list_filter = (("operator", OwnOperators), "state")
-    list_select_related = ("operator", "requested_by", "decided_by")
-    search_fields = ("=subject",)
-    ordering = ("-id",)
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",  # noqa: ARG002 - Django's signature
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Answer the request, and confirm or decline it."""
-        asked = _one(self.get_queryset(request).select_related("operator", "requested_by", "decided_by"), object_id)
-        if asked is None or not self.has_view_permission(request):
-            raise Http404
-        action, user = acting.ACTIONS[asked.action], request.user
-        assert isinstance(user, User)
-        if request.method == "POST":
-            if not staff_sessions.proved_lately(request, at=timezone.now()):
-                return redirect_to_login(request.get_full_path(), reverse("admin:prove"))
-            try:
-                confirm = request.POST.get("decision") == "confirm"
-                messages.success(request, acting.decide(request=asked, confirm=confirm, user=user, clock=timezone.now))
-            except acting.Refused as refusal:
-                messages.error(request, str(refusal))
-            return HttpResponseRedirect(request.get_full_path())
-        row = acting.find_row(action=action, key=asked.inputs["key"], user=user)
-        context = {
-            **self.admin_site.each_context(request),
-            **(extra_context or {}),
-            "title": action.title,
-            "asked": asked,
-            "action": action,
-            "inputs": [(name, value) for name, value in asked.inputs.items() if name != "key"],
-            "preview": action.preview(row, timezone.now()) if row else (),
-            "may_decide": asked.requested_by_id != user.pk and user.has_perm(action.permission),
-        }
-        return TemplateResponse(request, "admin/action_request.html", context)
-
-    @admin.display(description="state")
-    def shown_state(self, asked: ActionRequest) -> str:
-        """Return the state as a badge."""
-        return format_html('<span class="bo-badge bo-{}">{}</span>', asked.state, asked.get_state_display())
-
-
 @admin.register(Player)
 class PlayerAdmin(ReadOnlyAdmin[Player]):
     """Players; a player's page shows what they bought, won and keep, and what holds them back."""
@@ -247,7 +155,7 @@ class PlayerAdmin(ReadOnlyAdmin[Player]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Answer the player's page."""
-        player = _one(self.get_queryset(request).select_related("operator"), object_id)
+        player = one(self.get_queryset(request).select_related("operator"), object_id)
         if player is None or not self.has_view_permission(request):
             raise Http404
         rounds = Round.objects.filter(operator=player.operator, player=player).order_by("-purchased_at", "-id")
@@ -268,13 +176,6 @@ class PlayerAdmin(ReadOnlyAdmin[Player]):
             "opts": self.opts,
         }
         return TemplateResponse(request, "admin/player.html", context)
-
-
-def _one(queryset: QuerySet[Any], object_id: str) -> Any:
-    try:
-        return queryset.filter(pk=queryset.model._meta.pk.to_python(object_id)).first()  # noqa: SLF001 - documented API
-    except ValidationError as error:
-        raise Http404 from error
 
 
 def _line(round_: Round) -> dict[str, Any]:

@@ -46,12 +46,12 @@ def _purchase(version: int, **more: Any) -> dict[str, Any]:
 
 def act(client: Client, name: str, row: Any, **form: str) -> str:
     """Return the page that follows an action."""
-    return client.post(page("purchases_round_act", name, row.pk), {**WHY, **form}, follow=True).content.decode()
+    return client.post(page("act", name, row.pk), {**WHY, **form}, follow=True).content.decode()
 
 
 class TestARefund:
     def test_is_previewed_and_changes_nothing_yet(self, held: Round, support: User) -> None:
-        shown = browser(support).get(page("purchases_round_act", "refund_round", held.pk)).content.decode()
+        shown = browser(support).get(page("act", "refund_round", held.pk)).content.decode()
         assert "credit 5.00 EUR to u_1" in shown
         assert Round.objects.get(pk=held.pk).state == "held"
         assert not acts().exists()
@@ -102,18 +102,18 @@ class TestARefund:
     @pytest.mark.parametrize("role", [staff.AUDITOR, staff.CATALOGUE_MANAGER, staff.FINANCE, None])
     def test_is_refused_to_roles_that_may_not(self, acme: NewOperator, held: Round, role: str | None) -> None:
         client = browser(person("pat", role=role, at=acme.operator))
-        assert client.post(page("purchases_round_act", "refund_round", held.pk), WHY).status_code == 403
+        assert client.post(page("act", "refund_round", held.pk), WHY).status_code == 403
         assert Round.objects.get(pk=held.pk).state == "held"
 
     def test_of_another_operators_round_is_not_found(self, stranger: NewOperator, held: Round) -> None:
         client = browser(person("xena", role=staff.OPERATOR_ADMIN, at=stranger.operator))
-        assert client.post(page("purchases_round_act", "refund_round", held.pk), WHY).status_code == 404
+        assert client.post(page("act", "refund_round", held.pk), WHY).status_code == 404
         assert Round.objects.get(pk=held.pk).state == "held"
 
     def test_wants_the_password_again_after_a_while(self, held: Round, support: User, settings: Settings) -> None:
         client = browser(support)
         settings.LOOTBOX_STAFF_PROOF_S = 0
-        address = page("purchases_round_act", "refund_round", held.pk)
+        address = page("act", "refund_round", held.pk)
         asked = client.post(address, WHY)
         assert (asked.status_code, asked.headers["Location"].partition("?")[0]) == (302, "/admin/prove/")
         assert Round.objects.get(pk=held.pk).state == "held"
