@@ -55,6 +55,9 @@ def check_whole(operator: Operator) -> None:
         raise InvalidSetting(f"currencies must hold the base currency {operator.base_currency}.")
     if operator.default_locale not in operator.locales:
         raise InvalidSetting(f"locales must hold the default locale {operator.default_locale}; set defaultLocale too.")
+    lowest, highest = operator.house_edge_min_bps, operator.house_edge_max_bps
+    if lowest is not None and highest is not None and lowest > highest:
+        raise InvalidSetting("houseEdgeMinBps can't be above houseEdgeMaxBps.")
 
 
 def read_currency(text: str) -> str:
@@ -164,6 +167,12 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "heldExpiryDays": Setting("held_expiry_days", _integer(1, 36_500, optional=True)),
     "itemExpiryDays": Setting("item_expiry_days", _integer(1, 36_500, optional=True)),
     "maxReels": Setting("max_reels", _integer(1, 100)),
+    "houseEdgeMinBps": Setting("house_edge_min_bps", _integer(0, 10_000, optional=True)),
+    "houseEdgeMaxBps": Setting("house_edge_max_bps", _integer(0, 10_000, optional=True)),
+    "prizeMaxMinor": Setting("prize_max_minor", _integer(0, MAX_MINOR, optional=True)),
+    "publishByTwo": Setting("publish_by_two", _boolean),
+    "bigWinMinor": Setting("big_win_minor", _integer(1, MAX_MINOR, optional=True)),
+    "rtpPause": Setting("rtp_pause", _boolean),
     "origins": Setting("origins", _list(_pattern(_ORIGIN, "https://casino.example"), empty=True)),
     "theme": Setting("theme", _theme),
     "logoUrl": Setting("logo_url", read_url),

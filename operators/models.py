@@ -46,6 +46,15 @@ class Operator(models.Model):
     item_expiry_days = models.PositiveIntegerField(null=True, blank=True)
     max_reels = models.PositiveIntegerField(default=10)
 
+    house_edge_min_bps = models.IntegerField(null=True, blank=True, help_text="Boxes below are not published.")
+    house_edge_max_bps = models.IntegerField(null=True, blank=True, help_text="Boxes above are not published.")
+    prize_max_minor = models.BigIntegerField(null=True, blank=True, help_text="No prize is worth more, in the base currency.")
+    publish_by_two = models.BooleanField(default=False, db_default=False, help_text="Publication takes a second person.")
+    big_win_minor = models.BigIntegerField(null=True, blank=True, help_text="A prize from here on is flagged; base currency.")
+    rtp_pause = models.BooleanField(
+        default=False, db_default=False, help_text="A box whose RTP is out of tolerance is taken offline."
+    )
+
     origins = ArrayField(models.CharField(max_length=255), default=list, blank=True)
     theme = models.JSONField(default=dict, blank=True)
     logo_url = models.CharField(max_length=2048, blank=True, default="")
