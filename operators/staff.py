@@ -31,7 +31,13 @@ _PLAY: Final = (
     "webhooks.view_deliveryattempt",
     "webhooks.view_endpoint",
 )
-_MONEY: Final = ("wallet.view_walletcall", "operators.view_actionrequest", "operators.see_dashboard")
+_MONEY: Final = (
+    "wallet.view_walletcall",
+    "operators.view_actionrequest",
+    "operators.see_dashboard",
+    "finance.see_reports",
+    "finance.view_export",
+)
 _DRAFTS: Final = tuple(
     f"catalog.{verb}_{model}" for verb in ("view", "add", "change", "delete") for model in ("boxdraft", "draftprize")
 )

@@ -1,0 +1,1 @@
+"""What finance does: it reads all that other apps keep, and changes none of it."""
