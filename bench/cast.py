@@ -82,7 +82,9 @@ def make_casino(slug: str, *, wallet_port: int, delay_ms: int) -> Casino:
         at=timezone.now(),
     )
     # As good as no limit: asking for it stays part of what is measured.
-    services.change_settings(operator=made.operator, changes={"maxReels": str(MAX_REELS), "rateLimit": "1000000"})
+    services.change_settings(
+        operator=made.operator, changes={"maxReels": str(MAX_REELS), "rateLimit": "1000000"}, at=timezone.now()
+    )
     items = [
         {
             "sku": f"item-{number}",

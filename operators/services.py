@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from lootbox.core.fields import print_moment
 from operators import audit, configuration
@@ -110,7 +109,12 @@ def revoke_key(*, key_id: str, at: dt.datetime, by: By = COMMAND_LINE) -> ApiKey
 
 
 def change_settings(
-    *, operator: Operator, changes: Mapping[str, str], suspended: bool | None = None, by: By = COMMAND_LINE
+    *,
+    operator: Operator,
+    changes: Mapping[str, str],
+    at: dt.datetime,
+    suspended: bool | None = None,
+    by: By = COMMAND_LINE,
 ) -> Operator:
     """Return the operator, its settings changed, from the next request on. Raises `InvalidSetting` and changes nothing."""
     values = configuration.parse(changes=changes)
@@ -131,7 +135,7 @@ def change_settings(
                 subject=locked.slug,
                 before=before,
                 after=values,
-                at=timezone.now(),
+                at=at,
             )
     return Operator.objects.get(pk=operator.pk)
 

@@ -95,7 +95,7 @@ class TestTheExport:
 class TestSettingsAndKeys:
     def test_leave_an_entry_each_without_any_secret(self, acme: NewOperator) -> None:
         at = timezone.now()
-        services.change_settings(operator=acme.operator, changes={"maxReels": "3"}, by=By("ann", "fewer"))
+        services.change_settings(operator=acme.operator, changes={"maxReels": "3"}, by=By("ann", "fewer"), at=timezone.now())
         key = services.create_key(operator=acme.operator, at=at, by=By("ann", "a second backend"))
         services.revoke_key(key_id=key.key_id, at=at)
         secret = services.rotate_outbound_secret(operator=acme.operator, at=at)
@@ -115,5 +115,5 @@ class TestSettingsAndKeys:
     def test_that_are_refused_leave_none(self, acme: NewOperator) -> None:
         before = AuditEntry.objects.count()
         with pytest.raises(InvalidSetting):
-            services.change_settings(operator=acme.operator, changes={"currencies": "SEK"})
+            services.change_settings(operator=acme.operator, changes={"currencies": "SEK"}, at=timezone.now())
         assert AuditEntry.objects.count() == before

@@ -36,7 +36,7 @@ APPEND_ONLY = {
 @pytest.fixture
 def full_house(acme: NewOperator, stranger: NewOperator, casino: Casino) -> None:
     """Fill both operators with a row of everything that the back-office lists."""
-    change_settings(operator=stranger.operator, changes={"walletUrl": casino.url})
+    change_settings(operator=stranger.operator, changes={"walletUrl": casino.url}, at=timezone.now())
     for made in (acme, stranger):
         s2s = SignedClient(key_id=made.key.key_id, secret=made.key.secret)
         versions = publish_boxes(made, SURE_ITEM)

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from lootbox.core.ids import Prefix, public_id
 from operators import staff
@@ -28,7 +29,7 @@ def support(acme: NewOperator) -> User:
 @pytest.fixture
 def settled(acme: NewOperator, s2s: SignedClient, boxes: dict[str, int]) -> Round:
     """Return a settled round of ten reels with items, whose webhook is on its way."""
-    change_settings(operator=acme.operator, changes={"webhookUrl": "http://127.0.0.1:9/hooks"})
+    change_settings(operator=acme.operator, changes={"webhookUrl": "http://127.0.0.1:9/hooks"}, at=timezone.now())
     reels = [{"reelIndex": index, "boxVersionId": boxes["sure-item"]} for index in range(10)]
     body = {"playerExternalId": "u_1", "gameKey": "mystery_box", "clientActionId": "click-7", "reels": reels}
     assert s2s.post("/api/s2s/purchase", body).status == 200

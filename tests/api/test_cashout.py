@@ -58,7 +58,7 @@ def state_of(item: int) -> tuple[str, bool]:
 
 def change(acme: NewOperator, **settings: str) -> None:
     """Change Acme's settings, as `set_operator` does."""
-    services.change_settings(operator=acme.operator, changes=settings)
+    services.change_settings(operator=acme.operator, changes=settings, at=timezone.now())
 
 
 def set_rate(quote: str, rate: str) -> None:
@@ -419,7 +419,7 @@ class TestAKeyOfAnotherMovement:
     def test_of_another_operator_is_none(
         self, stranger: NewOperator, s2s: SignedClient, stranger_s2s: SignedClient, item: int, casino: Casino
     ) -> None:
-        services.change_settings(operator=stranger.operator, changes={"walletUrl": casino.url})
+        services.change_settings(operator=stranger.operator, changes={"walletUrl": casino.url}, at=timezone.now())
         [theirs] = won_items(stranger_s2s, publish_boxes(stranger, SURE_ITEM)["sure-item"])
         assert cash_out(s2s, item, idempotencyKey="mine").status == 200
         casino.play(answer(b'{"accepted": true}'))

@@ -26,7 +26,7 @@ class TestAHeldBox:
     def test_that_expires_is_refunded(
         self, acme: NewOperator, s2s: SignedClient, boxes: dict[str, int], casino: Casino
     ) -> None:
-        services.change_settings(operator=acme.operator, changes={"heldExpiryDays": "5"})
+        services.change_settings(operator=acme.operator, changes={"heldExpiryDays": "5"}, at=timezone.now())
         held = buy(s2s, boxes["sure-item"], mode="prepay").body["round"]
         assert held["expiresAt"]
         assert expire_held(clock=timezone.now, limit=10) == 0
@@ -41,7 +41,7 @@ class TestAHeldBox:
     def test_that_was_free_expires_without_a_call(
         self, acme: NewOperator, s2s: SignedClient, boxes: dict[str, int], casino: Casino
     ) -> None:
-        services.change_settings(operator=acme.operator, changes={"heldExpiryDays": "5"})
+        services.change_settings(operator=acme.operator, changes={"heldExpiryDays": "5"}, at=timezone.now())
         buy(s2s, boxes["sure-item"], mode="prepay", funding="operator")
         assert expire_held(clock=a_week_later, limit=10) == 1
         assert casino.calls() == []
@@ -49,7 +49,7 @@ class TestAHeldBox:
     def test_whose_refund_is_lost_or_refused_owes_it_until_it_lands(
         self, acme: NewOperator, s2s: SignedClient, boxes: dict[str, int], casino: Casino
     ) -> None:
-        services.change_settings(operator=acme.operator, changes={"heldExpiryDays": "5"})
+        services.change_settings(operator=acme.operator, changes={"heldExpiryDays": "5"}, at=timezone.now())
         public_id = buy(s2s, boxes["sure-item"], mode="prepay").body["round"]["publicId"]
         refusal = answer(b'{"accepted": false, "errorCode": "CLOSED"}')
         casino.play(refusal, casino.wallet.apply_then(reset()))

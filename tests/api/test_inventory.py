@@ -68,9 +68,9 @@ class TestARow:
 
     def test_has_no_cashback_where_there_is_none(self, acme: NewOperator, s2s: SignedClient, boxes: dict[str, int]) -> None:
         [item] = won_items(s2s, boxes["sure-item"])
-        services.change_settings(operator=acme.operator, changes={"cashback": "false"})
+        services.change_settings(operator=acme.operator, changes={"cashback": "false"}, at=timezone.now())
         assert inventory(s2s).body["items"][0]["cashbackMinor"] is None
-        services.change_settings(operator=acme.operator, changes={"cashback": "true"})
+        services.change_settings(operator=acme.operator, changes={"cashback": "true"}, at=timezone.now())
         cash_out(s2s, item)
         [row] = inventory(s2s, state="cashed_back").body["items"]
         assert (row["state"], row["cashbackMinor"], row["shippable"]) == ("cashed_back", None, False)
@@ -155,7 +155,7 @@ class TestWhose:
 class TestExpiry:
     def test_begins_with_the_operators_setting(self, acme: NewOperator, s2s: SignedClient, boxes: dict[str, int]) -> None:
         [kept] = won_items(s2s, boxes["sure-item"])
-        services.change_settings(operator=acme.operator, changes={"itemExpiryDays": "30"})
+        services.change_settings(operator=acme.operator, changes={"itemExpiryDays": "30"}, at=timezone.now())
         [won] = won_items(s2s, boxes["sure-item"])
         item = InventoryItem.objects.get(pk=won)
         assert item.expires_at is not None

@@ -139,11 +139,11 @@ class TestTheSameSignedRequest:
 class TestARefusedLaunch:
     def test_of_another_game(self, s2s: SignedClient, acme: NewOperator) -> None:
         assert launch(s2s, gameKey="slots").code == "GAME_DISABLED"
-        change_settings(operator=acme.operator, changes={"games": ""})
+        change_settings(operator=acme.operator, changes={"games": ""}, at=timezone.now())
         refuse(launch(s2s), 403, "GAME_DISABLED")
 
     def test_of_a_suspended_operator(self, s2s: SignedClient, acme: NewOperator) -> None:
-        change_settings(operator=acme.operator, changes={}, suspended=True)
+        change_settings(operator=acme.operator, changes={}, suspended=True, at=timezone.now())
         refuse(launch(s2s), 403, "TENANT_SUSPENDED")
 
     def test_of_an_unknown_box(self, s2s: SignedClient, boxes: dict[str, int]) -> None:
@@ -164,7 +164,7 @@ class TestARefusedLaunch:
         refuse(launch(s2s, currency="SEK"), 422, "UNSUPPORTED_CURRENCY")
 
     def test_in_a_currency_without_a_rate(self, s2s: SignedClient, acme: NewOperator) -> None:
-        change_settings(operator=acme.operator, changes={"currencies": "EUR,SEK"})
+        change_settings(operator=acme.operator, changes={"currencies": "EUR,SEK"}, at=timezone.now())
         refuse(launch(s2s, currency="SEK"), 422, "UNSUPPORTED_CURRENCY")
 
     @pytest.mark.parametrize(

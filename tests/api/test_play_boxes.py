@@ -18,7 +18,7 @@ from tests.signed import SignedClient
 @pytest.fixture
 def in_kronor(acme: NewOperator) -> NewOperator:
     """Return Acme, also in Swedish and in kronor at 10 for a euro, with boxes."""
-    change_settings(operator=acme.operator, changes={"currencies": "EUR,SEK", "locales": "en,sv"})
+    change_settings(operator=acme.operator, changes={"currencies": "EUR,SEK", "locales": "en,sv"}, at=timezone.now())
     set_rate(base="EUR", quote="SEK", rate="10", source="test", at=timezone.now())
     publish_boxes(acme, HARBOUR | {"name": {"en": "Harbour Crate", "sv": "Hamnlåda"}}, SURE_CASH)
     return acme
@@ -122,5 +122,5 @@ class TestAGuest:
         assert guest.get("guest/bootstrap?operator=acme&boxId=x").code == "VALIDATION_FAILED"
         Box.objects.filter(pk=box).update(active=False)
         assert guest.get(f"guest/bootstrap?operator=acme&boxId={box}").code == "BOX_NOT_PLAYABLE"
-        change_settings(operator=in_kronor.operator, changes={}, suspended=True)
+        change_settings(operator=in_kronor.operator, changes={}, suspended=True, at=timezone.now())
         assert guest.get("guest/bootstrap?operator=acme").code == "TENANT_SUSPENDED"

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from operators.services import NewOperator, change_settings
 from tests.casino_wallet import Casino
@@ -102,7 +103,7 @@ class TestOrders:
     def test_charge_the_player_for_shipping(
         self, player: PlayClient, acme: NewOperator, won: dict[str, Any], casino: Casino
     ) -> None:
-        change_settings(operator=acme.operator, changes={"shippingCostMinor": "700"})
+        change_settings(operator=acme.operator, changes={"shippingCostMinor": "700"}, at=timezone.now())
         before = casino.wallet.balance("u_1")
         made = player.post("shipping/orders", PARCEL | {"inventoryItemIds": [won["inventoryItemId"]]})
         assert made.status == 201
@@ -112,7 +113,7 @@ class TestOrders:
     def test_are_not_made_where_the_wallet_refuses(
         self, player: PlayClient, acme: NewOperator, won: dict[str, Any], casino: Casino
     ) -> None:
-        change_settings(operator=acme.operator, changes={"shippingCostMinor": "700"})
+        change_settings(operator=acme.operator, changes={"shippingCostMinor": "700"}, at=timezone.now())
         casino.wallet.refuse = "INSUFFICIENT_FUNDS"
         refused = player.post("shipping/orders", PARCEL | {"inventoryItemIds": [won["inventoryItemId"]]})
         assert (refused.status, refused.code) == (422, "INSUFFICIENT_FUNDS")

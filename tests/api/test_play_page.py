@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from operators.services import NewOperator, change_settings
 from play.models import Launch
@@ -39,7 +40,9 @@ def page_of_launch(s2s: SignedClient, **changes: Any) -> Any:
 
 class TestThePage:
     def test_is_in_the_launchs_language_and_tells_the_app_where_it_is(self, s2s: SignedClient, acme: NewOperator) -> None:
-        change_settings(operator=acme.operator, changes={"locales": "en,sv", "origins": "https://casino.example"})
+        change_settings(
+            operator=acme.operator, changes={"locales": "en,sv", "origins": "https://casino.example"}, at=timezone.now()
+        )
         page = page_of_launch(s2s, locale="sv", returnUrl="https://casino.example/lobby")
         assert (page.status_code, page["Content-Type"]) == (200, "text/html; charset=utf-8")
         assert '<html lang="sv">' in page.content.decode()
@@ -69,11 +72,13 @@ class TestThePage:
         assert page["Cache-Control"] == "no-store"
 
     def test_wears_the_operators_colours(self, s2s: SignedClient, acme: NewOperator) -> None:
-        change_settings(operator=acme.operator, changes={"theme": '{"brandColor": "#0a7f5a"}'})
+        change_settings(operator=acme.operator, changes={"theme": '{"brandColor": "#0a7f5a"}'}, at=timezone.now())
         assert ":root { --brand-color: #0a7f5a; }" in page_of_launch(s2s).content.decode()
 
     def test_can_not_be_broken_out_of(self, s2s: SignedClient, acme: NewOperator) -> None:
-        change_settings(operator=acme.operator, changes={"name": "</title></script><script>alert(1)</script>"})
+        change_settings(
+            operator=acme.operator, changes={"name": "</title></script><script>alert(1)</script>"}, at=timezone.now()
+        )
         body = page_of_launch(s2s, returnUrl="https://casino.example/</script><script>alert(1)</script>").content.decode()
         assert "<script>alert" not in body
 
@@ -81,7 +86,7 @@ class TestThePage:
 class TestFraming:
     def test_is_for_the_operators_origins_alone(self, s2s: SignedClient, acme: NewOperator) -> None:
         origins = "https://casino.example,https://m.casino.example:8443"
-        change_settings(operator=acme.operator, changes={"origins": origins})
+        change_settings(operator=acme.operator, changes={"origins": origins}, at=timezone.now())
         page = page_of_launch(s2s)
         assert policy(page)["frame-ancestors"] == "https://casino.example https://m.casino.example:8443"
         assert "X-Frame-Options" not in page
@@ -144,7 +149,9 @@ class TestWhoseItIs:
             assert policy(page)["frame-ancestors"] == "'none'"
 
     def test_is_a_friendly_answer_while_the_operator_is_suspended(self, s2s: SignedClient, acme: NewOperator) -> None:
-        change_settings(operator=acme.operator, changes={"origins": "https://casino.example"}, suspended=True)
+        change_settings(
+            operator=acme.operator, changes={"origins": "https://casino.example"}, suspended=True, at=timezone.now()
+        )
         page = open_page("/play?operator=acme")
         assert page.status_code == 403
         assert "Acme is taking a break" in page.content.decode()

@@ -97,7 +97,7 @@ class TestAnotherCurrency:
     @pytest.fixture
     def player(self, s2s: SignedClient, acme: NewOperator, boxes: dict[str, int]) -> PlayClient:
         """Return a player in kronor, launched at 10 for a euro."""
-        change_settings(operator=acme.operator, changes={"currencies": "EUR,SEK"})
+        change_settings(operator=acme.operator, changes={"currencies": "EUR,SEK"}, at=timezone.now())
         set_rate(base="EUR", quote="SEK", rate="10", source="test", at=timezone.now())
         return enter(s2s, currency="SEK", balanceMinor=1_000_000)
 

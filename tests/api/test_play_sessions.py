@@ -36,7 +36,7 @@ def init(token: str, *, host: str = "127.0.0.1") -> Answer:
 def in_kronor(acme: NewOperator) -> NewOperator:
     """Return Acme, also in Swedish and in kronor at 10 for a euro."""
     changes = {"currencies": "EUR,SEK", "locales": "en,sv", "theme": '{"brandColor": "#0a7f5a"}', "logoUrl": ""}
-    change_settings(operator=acme.operator, changes=changes)
+    change_settings(operator=acme.operator, changes=changes, at=timezone.now())
     set_rate(base="EUR", quote="SEK", rate="10", source="test", at=timezone.now())
     return acme
 
@@ -166,9 +166,9 @@ class TestInit:
 
     def test_refuses_a_suspended_operators_token_and_leaves_it(self, s2s: SignedClient, acme: NewOperator) -> None:
         token = launch(s2s).body["launchToken"]
-        change_settings(operator=acme.operator, changes={}, suspended=True)
+        change_settings(operator=acme.operator, changes={}, suspended=True, at=timezone.now())
         assert init(token).code == "TENANT_SUSPENDED"
-        change_settings(operator=acme.operator, changes={}, suspended=False)
+        change_settings(operator=acme.operator, changes={}, suspended=False, at=timezone.now())
         assert init(token).status == 200
 
     @pytest.mark.parametrize("body", [{}, {"launchToken": 5}, {"launchToken": ""}, {"launchToken": "lt_" + "a" * 200}])
@@ -205,7 +205,7 @@ class TestASession:
 
     def test_is_locked_while_the_operator_is_suspended(self, s2s: SignedClient, acme: NewOperator) -> None:
         player = enter(s2s)
-        change_settings(operator=acme.operator, changes={}, suspended=True)
+        change_settings(operator=acme.operator, changes={}, suspended=True, at=timezone.now())
         refused = player.get("boxes")
         assert (refused.status, refused.code) == (403, "TENANT_SUSPENDED")
 
@@ -255,7 +255,7 @@ class TestHeartbeat:
 
     def test_beats_on_without_a_wallet(self, s2s: SignedClient, acme: NewOperator) -> None:
         player = enter(s2s)
-        change_settings(operator=acme.operator, changes={"walletUrl": ""})
+        change_settings(operator=acme.operator, changes={"walletUrl": ""}, at=timezone.now())
         beat = player.post("session/heartbeat")
         assert (beat.status, beat.body["balanceMinor"], beat.body["balanceFetchedAt"]) == (200, None, None)
 

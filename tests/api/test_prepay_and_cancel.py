@@ -2,6 +2,8 @@
 
 from uuid import uuid4
 
+from django.utils import timezone
+
 from operators import services
 from operators.services import NewOperator
 from tests.api.test_purchase import buy
@@ -110,7 +112,7 @@ class TestACancel:
 
     def test_follows_the_operators_policy(self, acme: NewOperator, s2s: SignedClient, boxes: dict[str, int]) -> None:
         public_id = buy(s2s, boxes["sure-item"], mode="prepay").body["round"]["publicId"]
-        services.change_settings(operator=acme.operator, changes={"refunds": "false"})
+        services.change_settings(operator=acme.operator, changes={"refunds": "false"}, at=timezone.now())
         assert cancel(s2s, public_id).code == "REFUND_NOT_ALLOWED"
 
     def test_key_that_stands_for_another_movement_is_a_conflict(

@@ -5,6 +5,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 from pytest_django import Settings
 
 from operators import services
@@ -97,10 +98,10 @@ class TestAnAbandonedPurchase:
     def test_whose_debit_never_left_is_voided_without_a_call(
         self, acme: NewOperator, s2s: SignedClient, boxes: dict[str, int], casino: Casino
     ) -> None:
-        services.change_settings(operator=acme.operator, changes={"walletUrl": "http://127.0.0.1:1/wallet"})
+        services.change_settings(operator=acme.operator, changes={"walletUrl": "http://127.0.0.1:1/wallet"}, at=timezone.now())
         pending = buy(s2s, boxes["harbour"])
         assert pending.body["error"]["moneyMoved"] == "none"
-        services.change_settings(operator=acme.operator, changes={"walletUrl": casino.url})
+        services.change_settings(operator=acme.operator, changes={"walletUrl": casino.url}, at=timezone.now())
         recover()
         assert status(s2s, pending.body["round"]["publicId"]) == "voided"
         assert casino.calls() == []
@@ -108,7 +109,7 @@ class TestAnAbandonedPurchase:
     def test_is_rolled_back_where_the_wallet_can(
         self, acme: NewOperator, s2s: SignedClient, boxes: dict[str, int], casino: Casino
     ) -> None:
-        services.change_settings(operator=acme.operator, changes={"walletRollback": "true"})
+        services.change_settings(operator=acme.operator, changes={"walletRollback": "true"}, at=timezone.now())
         casino.play(casino.wallet.apply_then(reset()))
         public_id = buy(s2s, boxes["harbour"]).body["round"]["publicId"]
         recover()

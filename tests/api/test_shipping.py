@@ -111,7 +111,9 @@ class TestAnOrder:
         assert orders(s2s) == [shown]
 
     def test_is_never_charged_for_here(self, acme: NewOperator, s2s: SignedClient, items: list[int], casino: Casino) -> None:
-        services.change_settings(operator=acme.operator, changes={"shippingCostMinor": "700", "walletUrl": ""})
+        services.change_settings(
+            operator=acme.operator, changes={"shippingCostMinor": "700", "walletUrl": ""}, at=timezone.now()
+        )
         made = order(s2s, items)
         assert (made.status, made.body["order"]["shippingCostMinor"], made.body["balanceAfterMinor"]) == (201, 0, None)
         assert casino.calls() == []
@@ -169,13 +171,13 @@ class TestARetry:
 
     def test_replays_when_shipping_was_switched_off_since(self, acme: NewOperator, s2s: SignedClient, items: list[int]) -> None:
         first = order(s2s, items)
-        services.change_settings(operator=acme.operator, changes={"shipping": "false"})
+        services.change_settings(operator=acme.operator, changes={"shipping": "false"}, at=timezone.now())
         assert order(s2s, items).body == first.body
 
 
 class TestARefusal:
     def test_while_shipping_is_switched_off(self, acme: NewOperator, s2s: SignedClient, items: list[int]) -> None:
-        services.change_settings(operator=acme.operator, changes={"shipping": "false"})
+        services.change_settings(operator=acme.operator, changes={"shipping": "false"}, at=timezone.now())
         refused = order(s2s, items)
         assert (refused.status, refused.code) == (403, "SHIPPING_DISABLED")
         assert_not_ordered(*items)
@@ -345,7 +347,7 @@ class TestItsStatus:
         assert order(s2s, items).body["order"]["status"] == "pending"
 
     def test_cancelled_counts_the_time_to_expire_anew(self, acme: NewOperator, s2s: SignedClient, items: list[int]) -> None:
-        services.change_settings(operator=acme.operator, changes={"itemExpiryDays": "30"})
+        services.change_settings(operator=acme.operator, changes={"itemExpiryDays": "30"}, at=timezone.now())
         InventoryItem.objects.filter(pk=items[0]).update(expires_at=timezone.now())
         order(s2s, items)
         cancelled = self.advance("cancelled")

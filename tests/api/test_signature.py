@@ -5,6 +5,7 @@ import time
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from lootbox.core import signing
 from operators import services
@@ -75,7 +76,7 @@ class TestHealth:
         assert s2s.get("/api/s2s/health").code == "INVALID_SIGNATURE"
 
     def test_refuses_a_suspended_operator_after_its_signature(self, acme: NewOperator, s2s: SignedClient) -> None:
-        services.change_settings(operator=acme.operator, changes={}, suspended=True)
+        services.change_settings(operator=acme.operator, changes={}, suspended=True, at=timezone.now())
         assert s2s.get("/api/s2s/health").code == "TENANT_SUSPENDED"
         assert s2s.get("/api/s2s/health", X_Signature="0" * 64).code == "INVALID_SIGNATURE"
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from lootbox.core.ids import Prefix, parse_public_id
 from operators import services
@@ -54,7 +55,7 @@ class Statements:
 @pytest.fixture
 def regular(acme: NewOperator, boxes: dict[str, int], s2s: SignedClient) -> SignedClient:
     """Return the backend of a casino that allows 100 reels and whose player has bought every box before, as most have."""
-    services.change_settings(operator=acme.operator, changes={"maxReels": "100"})
+    services.change_settings(operator=acme.operator, changes={"maxReels": "100"}, at=timezone.now())
     for version in boxes.values():
         assert s2s.post("/api/s2s/purchase", order(version)).status == 200
     return s2s

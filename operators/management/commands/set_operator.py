@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
 
 from lootbox.core.commands import PlainCommand
 from operators import configuration, selectors, services
@@ -31,7 +32,9 @@ class Command(PlainCommand):
         changes = dict(_split(text) for text in options["set"])
         try:
             operator = selectors.operator_by_slug(slug=options["slug"])
-            operator = services.change_settings(operator=operator, changes=changes, suspended=options["suspended"])
+            operator = services.change_settings(
+                operator=operator, changes=changes, suspended=options["suspended"], at=timezone.now()
+            )
         except InvalidSetting as error:
             raise CommandError(str(error)) from error
         return configuration.as_json(operator)

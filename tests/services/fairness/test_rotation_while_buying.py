@@ -51,7 +51,7 @@ class TestBoughtRounds:
             call_command("verify_round", public_id)
 
     def test_hold_in_another_currency(self, s2s: SignedClient, boxes: dict[str, int], acme: NewOperator) -> None:
-        change_settings(operator=acme.operator, changes={"currencies": "EUR,JPY"})
+        change_settings(operator=acme.operator, changes={"currencies": "EUR,JPY"}, at=timezone.now())
         ExchangeRate.objects.create(base="EUR", quote="JPY", rate=Decimal("161.537"), source="test", at=timezone.now())
         public_id = buy(s2s, "yen", *boxes.values(), currency="JPY")
         rotate()

@@ -63,7 +63,7 @@ def request_(acme: NewOperator, items: list[int]) -> OrderRequest:
 
 def change(acme: NewOperator, **settings: str) -> None:
     """Change Acme's settings, as `set_operator` does."""
-    operators.change_settings(operator=acme.operator, changes=settings)
+    operators.change_settings(operator=acme.operator, changes=settings, at=timezone.now())
     acme.operator.refresh_from_db()
 
 
