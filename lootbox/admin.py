@@ -26,7 +26,9 @@ class BackOffice(AdminSite):
 
         return [
             path("prove/", self.admin_view(staff_views.prove), name="prove"),
+            path("act/<slug:name>/", self.admin_view(guided_views.act_many), name="act_many"),
             path("act/<slug:name>/<key>/", self.admin_view(guided_views.act), name="act"),
+            path("make/<slug:name>/", self.admin_view(guided_views.make), name="make"),
             path("second-factor/", self.admin_view(staff_views.second_factor), name="second_factor"),
         ]
 

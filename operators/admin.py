@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.views import redirect_to_login
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from lootbox.core.strict_json import canonical
-from operators import guided, staff, staff_sessions
+from operators import guided, guided_views, staff, staff_sessions
 from operators.admin_base import OwnOperators, ReadOnlyAdmin, ReadOnlyInline, ScopedAdmin, one
 from operators.models import ActionRequest, ApiKey, AuditEntry, Membership, Operator
 
@@ -159,12 +159,12 @@ class ActionRequestAdmin(ReadOnlyAdmin[ActionRequest]):
         if request.method == "POST":
             if not staff_sessions.proved_lately(request, at=timezone.now()):
                 return redirect_to_login(request.get_full_path(), reverse("admin:prove"))
-            try:
-                confirm = request.POST.get("decision") == "confirm"
-                messages.success(request, guided.decide(request=asked, confirm=confirm, user=user, clock=timezone.now))
-            except guided.Refused as refusal:
-                messages.error(request, str(refusal))
-            return HttpResponseRedirect(request.get_full_path())
+            confirm = request.POST.get("decision") == "confirm"
+            return guided_views.answer(
+                request,
+                lambda: guided.decide(request=asked, confirm=confirm, user=user, clock=timezone.now),
+                back=request.get_full_path(),
+            )
         row = guided.find_row(action=action, key=asked.inputs["key"], user=user)
         context = {
             **self.admin_site.each_context(request),

@@ -1,5 +1,6 @@
 """What every page of the back-office rests on: only the rows of operators that a person belongs to, and no row counted."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.contrib.admin import RelatedOnlyFieldListFilter
@@ -10,6 +11,7 @@ from django.forms import ModelChoiceField
 from django.http import Http404, HttpRequest
 from django.utils.functional import cached_property
 
+from operators import guided, guided_views
 from operators.models import Operator
 from operators.staff import operator_ids, scoped
 
@@ -47,6 +49,8 @@ class ScopedAdmin(ModelAdmin[Row]):
     list_max_show_all = 0
     list_fullwidth = True
     actions: Any = None
+    # Names of guided actions that are offered for selected rows too, each row with an entry of its own in the audit log.
+    acts_on_many: ClassVar[Sequence[str]] = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Row]:
         """Return the rows that the person may know of."""
@@ -75,8 +79,11 @@ class ScopedAdmin(ModelAdmin[Row]):
         return _scoped_field(super().formfield_for_foreignkey(db_field, request, **kwargs), db_field, request)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Offer our own actions only; deleting many rows at once is none."""
-        return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
+        """Offer our own actions, and the guided ones that the person may do; deleting many rows at once is none."""
+        own = {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
+        offered = (guided.ACTIONS[name] for name in self.acts_on_many)
+        permitted = (action for action in offered if request.user.has_perm(action.permission))
+        return own | {action.name: (guided_views.choose(action.name), action.name, action.title) for action in permitted}
 
 
 class ReadOnlyAdmin(ScopedAdmin[Row]):

@@ -6,19 +6,20 @@ Every app says its own in `acting` and registers them here; the pages that ask a
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from django import forms
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from lootbox.core import db
 from lootbox.core.errors import ApiError
 from lootbox.core.money import exponent
 from operators import audit
 from operators.audit import By
+from operators.configuration import InvalidSetting
 from operators.models import ActionRequest, Operator, RequestState
 from operators.staff import scoped
 
@@ -27,6 +28,19 @@ Clock = Callable[[], dt.datetime]
 
 class Refused(Exception):
     """An action was not done; the message says why."""
+
+
+class ShownOnce(str):
+    """What happened, with secrets that the next page shows this once: no message, session or log keeps them."""
+
+    __slots__ = ("secrets",)
+    secrets: Mapping[str, str]
+
+    def __new__(cls, text: str, *, secrets: Mapping[str, str]) -> Self:
+        """Return the sentence with its secrets by what they are called."""
+        shown = super().__new__(cls, text)
+        shown.secrets = secrets
+        return shown
 
 
 class ReasonForm(forms.Form):
@@ -42,12 +56,13 @@ class Doing:
     """One act on one row: by whom, when, and the log's entry that goes into the act's transaction."""
 
     row: Any
-    operator: Operator
+    operator: Operator | None
     inputs: Mapping[str, Any]
     by: By
     clock: Clock
     action: str
     subject: str
+    user: User
 
     def entry(self, *, before: Mapping[str, Any], after: Mapping[str, Any]) -> db.Witness:
         """Return what writes the entry."""
@@ -74,8 +89,17 @@ class Guided:
     operator_path: ClassVar[str] = "operator"
     related: ClassVar[tuple[str, ...]] = ("operator", "player")
 
-    def operator(self, row: Any) -> Operator:
-        """Return the operator whose row it is."""
+    def rows(self, user: User) -> QuerySet[Any]:
+        """Return the rows that the person sees."""
+        rows = self.model._default_manager.all()  # noqa: SLF001 - documented API
+        return scoped(rows, user=user, path=self.operator_path).select_related(*self.related)
+
+    def new_form(self, row: Any, user: User, data: Any) -> ReasonForm:  # noqa: ARG002 - most forms are the same for every row
+        """Return the form that asks for what the action wants to know, filled in with `data` if there is any."""
+        return self.form(data)
+
+    def operator(self, row: Any) -> Operator | None:
+        """Return the operator whose row it is; None for people of the platform's."""
         operator: Operator = row.operator
         return operator
 
@@ -92,7 +116,7 @@ class Guided:
         raise NotImplementedError
 
     def perform(self, doing: Doing) -> str:
-        """Do it and return what happened in a sentence. Raises `ApiError`, `Refused`."""
+        """Do it and return what happened in a sentence. Raises `ApiError`, `InvalidSetting`, `Refused`."""
         raise NotImplementedError
 
     def base_amount(self, row: Any) -> tuple[int, str]:  # noqa: ARG002 - most actions move nothing
@@ -105,18 +129,43 @@ class Guided:
         return self.always_two or amount > settings.LOOTBOX_STAFF_ALONE_UP_TO * 10 ** exponent(currency)
 
 
+class Making:
+    """One kind of thing that people make. It is asked for as an action is, but there is no row yet."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    permission: ClassVar[str]
+    lists: ClassVar[str]
+
+    def new_form(self, user: User, data: Any) -> ReasonForm:
+        """Return the form that asks for it, with what this person may choose."""
+        raise NotImplementedError
+
+    def preview(self) -> Sequence[str]:
+        """Return in sentences what will happen."""
+        raise NotImplementedError
+
+    def perform(self, *, inputs: Mapping[str, Any], user: User, by: By, clock: Clock) -> str:
+        """Make it and return what happened in a sentence. Raises `InvalidSetting`, `Refused`."""
+        raise NotImplementedError
+
+
 ACTIONS: Final[dict[str, Guided]] = {}
+MAKINGS: Final[dict[str, Making]] = {}
 
 
-def register(*actions: Guided) -> None:
+def register(*actions: Guided | Making) -> None:
     """Offer these actions in the back-office."""
-    ACTIONS.update({action.name: action for action in actions})
+    for action in actions:
+        if isinstance(action, Guided):
+            ACTIONS[action.name] = action
+        else:
+            MAKINGS[action.name] = action
 
 
 def find_row(*, action: Guided, key: str, user: User) -> Any:
     """Return the row that an action is about, if the person sees it, else None."""
-    rows = scoped(action.model._default_manager.all(), user=user, path=action.operator_path)  # noqa: SLF001 - documented API
-    return rows.select_related(*action.related).filter(pk=key).first()
+    return action.rows(user).filter(pk=key).first()
 
 
 def offered(*, row: Any, user: User) -> list[Guided]:
@@ -128,10 +177,11 @@ def offered(*, row: Any, user: User) -> list[Guided]:
 def start(*, action: Guided, row: Any, inputs: Mapping[str, Any], reason: str, user: User, clock: Clock) -> str:
     """Do the action, or ask for a second person where it takes one; return what happened. Raises `Refused`."""
     if not action.needs_second(row):
-        return _perform(action, row, inputs, By(user.get_username(), reason), clock)
+        return _perform(action, row, inputs, By(user.get_username(), reason), user=user, clock=clock)
     if (why := action.refusal(row)) is not None:
         raise Refused(why)
     subject, operator = action.subject(row), action.operator(row)
+    assert operator is not None, "what takes two people is about an operator's rows"
     with transaction.atomic():
         request, created = ActionRequest.objects.get_or_create(
             operator=operator,
@@ -178,19 +228,29 @@ def decide(*, request: ActionRequest, confirm: bool, user: User, clock: Clock) -
         return "Declined; nothing was done."
     row = find_row(action=action, key=request.inputs["key"], user=user)
     try:
-        outcome = _perform(action, row, request.inputs, by, clock)
+        outcome = _perform(action, row, request.inputs, by, user=user, clock=clock)
     except Refused as refusal:
         ActionRequest.objects.filter(pk=request.pk).update(state=RequestState.FAILED, outcome=str(refusal))
         raise
-    ActionRequest.objects.filter(pk=request.pk).update(outcome=outcome)
+    ActionRequest.objects.filter(pk=request.pk).update(outcome=str(outcome))
     return outcome
 
 
-def _perform(action: Guided, row: Any, inputs: Mapping[str, Any], by: By, clock: Clock) -> str:
+def make(*, making: Making, inputs: Mapping[str, Any], reason: str, user: User, clock: Clock) -> str:
+    """Make something and return what happened. Raises `Refused`."""
+    try:
+        return making.perform(inputs=inputs, user=user, by=By(user.get_username(), reason), clock=clock)
+    except InvalidSetting as error:
+        raise Refused(str(error)) from error
+
+
+def _perform(action: Guided, row: Any, inputs: Mapping[str, Any], by: By, *, user: User, clock: Clock) -> str:
     why = action.refusal(row) if row is not None else "It is not there any more."
     if why is not None:
         raise Refused(why)
     try:
-        return action.perform(Doing(row, action.operator(row), inputs, by, clock, action.name, action.subject(row)))
+        return action.perform(Doing(row, action.operator(row), inputs, by, clock, action.name, action.subject(row), user))
     except ApiError as error:
         raise Refused(f"{error.message} ({error.code})") from error
+    except InvalidSetting as error:
+        raise Refused(str(error)) from error

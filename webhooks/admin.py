@@ -1,53 +1,27 @@
 """The console for webhooks: how endpoints are doing, every delivery with its attempts, and sending again."""
 
 import datetime as dt
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
-from uuid import UUID
+from typing import Any, ClassVar
 
-from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.paginator import InfinitePaginator
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 from lootbox.core.ids import Prefix, parse_public_id, public_id
-from operators.admin_base import OwnOperators, ScopedAdmin
-from operators.configuration import InvalidSetting
-from webhooks import selectors, services
+from operators import guided
+from operators.admin_base import OwnOperators, ReadOnlyAdmin, ReadOnlyInline
+from webhooks import acting, selectors
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint
 from webhooks.selectors import Health
 
-if TYPE_CHECKING:
-    from django.contrib.admin import TabularInline
-    from django.contrib.admin.helpers import ActionForm
-else:
-    from unfold.admin import TabularInline
-    from unfold.forms import ActionForm
-
 UNDELIVERED_FOR = dt.timedelta(days=7)
 
-
-class ReadOnly:
-    """Rows that nobody adds, changes or deletes by hand."""
-
-    def has_add_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
-        """Return that nobody may."""
-        return False
-
-    def has_change_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
-        """Return that nobody may."""
-        return False
-
-    def has_delete_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
-        """Return that nobody may."""
-        return False
+guided.register(*acting.ACTIONS)
 
 
 class Prepared(admin.SimpleListFilter):
@@ -70,7 +44,7 @@ class Prepared(admin.SimpleListFilter):
         return queryset.filter(pk__gte=selectors.earliest_id(at=since))
 
 
-class AttemptInline(ReadOnly, TabularInline[DeliveryAttempt, Delivery]):
+class AttemptInline(ReadOnlyInline[DeliveryAttempt, Delivery]):
     """What was sent, and what came back."""
 
     model = DeliveryAttempt
@@ -94,7 +68,7 @@ class AttemptInline(ReadOnly, TabularInline[DeliveryAttempt, Delivery]):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnly, ScopedAdmin[Delivery]):
+class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
     """Deliveries, the newest event first."""
 
     list_display = ["event_id_shown", "operator", "type", "subject", "state", "attempts", "next_attempt_at", "delivered_at"]
@@ -119,7 +93,8 @@ class DeliveryAdmin(ReadOnly, ScopedAdmin[Delivery]):
         "body",
     )
     inlines = [AttemptInline]
-    actions = ["send_again"]
+    acts_on_many = ("send_delivery",)
+    change_form_template = "admin/with_actions.html"
 
     def get_search_results(
         self, _request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
@@ -130,17 +105,6 @@ class DeliveryAdmin(ReadOnly, ScopedAdmin[Delivery]):
             return queryset, False
         event_id = parse_public_id(Prefix.EVENT, term)
         return queryset.filter(pk=event_id) if event_id else queryset.filter(event__subject=term), False
-
-    def has_send_again_permission(self, request: HttpRequest) -> bool:
-        """Return whether the person may send again."""
-        return request.user.has_perm("webhooks.send_again")
-
-    @admin.action(description="Send again", permissions=["send_again"])
-    def send_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        """Send the selected events again, also those that had succeeded."""
-        ids: Sequence[UUID] = list(queryset.values_list("pk", flat=True))
-        count = services.send_again(delivery_ids=ids, by=request.user.get_username(), at=timezone.now())
-        self.message_user(request, f"{count} deliveries are on their way again.", messages.SUCCESS)
 
     @admin.display(description="event")
     def event_id_shown(self, delivery: Delivery) -> str:
@@ -176,69 +140,20 @@ class HealthList(ChangeList):
         self.result_list = endpoints
 
 
-class SinceForm(ActionForm):
-    """The time for the action that takes one."""
-
-    since = forms.DateTimeField(
-        required=False, label="since (UTC)", widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"})
-    )
-
-
 @admin.register(Endpoint)
-class EndpointAdmin(ReadOnly, ScopedAdmin[Endpoint]):
+class EndpointAdmin(ReadOnlyAdmin[Endpoint]):
     """Every operator's endpoint at a glance, those that are off first."""
 
     list_display = ["operator", "status", "due", "waiting_since", "undelivered", "successes", "latency"]
     ordering = ["enabled", "operator__name"]
     list_select_related = ["operator"]
     fields = readonly_fields = ("operator", "status", "failing_since", "disabled_at", "last_sequence")
-    action_form = SinceForm
-    actions = ["send_test_event", "turn_on", "send_all_since"]
+    acts_on_many = ("test_endpoint", "turn_on_endpoint", "turn_off_endpoint")
+    change_form_template = "admin/with_actions.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's signature
         """Return the list that knows how endpoints are doing."""
         return HealthList
-
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Return whether the person may turn endpoints on and send to them."""
-        return request.user.has_perm("webhooks.operate_endpoint")
-
-    @admin.action(description="Send a test event", permissions=["operate"])
-    def send_test_event(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
-        """Send one to each."""
-        for endpoint in queryset.select_related("operator"):
-            try:
-                event = services.send_test_event(operator=endpoint.operator, by=request.user.get_username(), at=timezone.now())
-            except InvalidSetting as error:
-                self.message_user(request, str(error), messages.ERROR)
-            else:
-                shown = public_id(Prefix.EVENT, event.id)
-                self.message_user(request, f"{shown} is on its way to {endpoint.operator}.", messages.SUCCESS)
-
-    @admin.action(description="Turn on", permissions=["operate"])
-    def turn_on(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
-        """Turn each on and send what waited."""
-        for endpoint in queryset.select_related("operator"):
-            count = services.turn_on(operator=endpoint.operator, by=request.user.get_username(), at=timezone.now())
-            self.message_user(request, f"{endpoint.operator} is on; {count} deliveries had waited.", messages.SUCCESS)
-
-    @admin.action(description="Send everything again since the time given", permissions=["operate"])
-    def send_all_since(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
-        """Send all events since a time to each."""
-        try:
-            since = forms.DateTimeField().clean(request.POST.get("since"))
-        except ValidationError:
-            self.message_user(request, "Fill in since when, in UTC.", messages.ERROR)
-            return
-        for endpoint in queryset.select_related("operator"):
-            try:
-                count = services.send_again_since(
-                    operator=endpoint.operator, since=since, by=request.user.get_username(), at=timezone.now()
-                )
-            except InvalidSetting as error:
-                self.message_user(request, str(error), messages.ERROR)
-            else:
-                self.message_user(request, f"{count} deliveries to {endpoint.operator} are on their way.", messages.SUCCESS)
 
     @admin.display(description="status")
     def status(self, endpoint: Endpoint) -> str:

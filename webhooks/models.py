@@ -56,6 +56,7 @@ class Endpoint(models.Model):
         NONE = "", "on"
         GONE = "gone", "the receiver answered 410 Gone"
         FAILING = "failing", "nothing but failures for days"
+        PERSON = "person", "somebody turned it off"
 
     operator = models.OneToOneField(Operator, on_delete=models.CASCADE, primary_key=True, related_name="webhook_endpoint")
     last_sequence = models.BigIntegerField(db_default=0, help_text="How many events the feed has.")

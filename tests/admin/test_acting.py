@@ -10,17 +10,22 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from operators import audit, staff
+from lootbox.core.ids import Prefix, public_id
+from operators import audit, services, staff
 from operators.models import ActionRequest, AuditEntry, Player
 from operators.services import NewOperator
 from purchases.models import Round
 from purchases.services.recovering import recover_due
 from tests.admin.cast import acts, browser, page, person
+from tests.api.test_shipping import order as make_order
 from tests.casino_wallet import Casino
+from tests.factories.vault import won_items
 from tests.faulty_server import answer
 from tests.invariants import assert_books_agree, assert_rounds_sound
 from tests.signed import SignedClient
+from vault.models import InventoryItem, ShippingOrder
 from wallet.models import WalletCall
+from webhooks.models import Delivery
 
 BROKEN = answer(b"", status=500)
 WHY = {"reason": "the player asked support"}
@@ -195,3 +200,57 @@ class TestBlockingAPlayer:
         assert not Player.objects.get().blocked
         assert [entry.after for entry in acts()] == [{"blocked": True}, {"blocked": False}]
         assert audit.verify()[0] == AuditEntry.objects.count()
+
+
+class TestSendingARoundsWebhooksAgain:
+    def test_makes_them_due_and_stands_in_the_rounds_story(
+        self, acme: NewOperator, s2s: SignedClient, boxes: dict[str, int], support: User
+    ) -> None:
+        hooks = {"webhookUrl": "http://127.0.0.1:9/hooks"}
+        services.change_settings(operator=acme.operator, changes=hooks, at=timezone.now())
+        s2s.post("/api/s2s/purchase", _purchase(boxes["harbour"], mode="prepay"))
+        Delivery.objects.update(state="failed", next_attempt_at=None)
+        round_, client = Round.objects.get(), browser(support)
+        assert "1 webhooks are on their way" in act(client, "send_events", round_)
+        assert Delivery.objects.get().state == "due"
+        entry = acts().get()
+        assert (entry.actor, entry.action, entry.subject) == ("sue", "webhooks.sent_again", public_id(Prefix.ROUND, round_.pk))
+        assert "sue did webhooks.sent_again" in client.get(page("purchases_round_change", round_.pk)).content.decode()
+
+    def test_is_not_offered_where_there_are_none(self, held: Round, support: User) -> None:
+        assert "There is no webhook of this round" in act(browser(support), "send_events", held)
+        assert not acts().exists()
+
+
+class TestPuttingAnOrderForward:
+    @pytest.fixture
+    def order(self, s2s: SignedClient, boxes: dict[str, int]) -> ShippingOrder:
+        """Return an order that was just made."""
+        assert make_order(s2s, won_items(s2s, boxes["sure-item"])).status == 201
+        return ShippingOrder.objects.get()
+
+    def test_goes_status_by_status_with_an_entry_each(self, order: ShippingOrder, support: User) -> None:
+        client, dhl = browser(support), {"carrier": "DHL", "tracking_number": "JD01"}
+        nothing = {"carrier": "", "tracking_number": ""}
+        assert "The order is processing" in act(client, "advance_order", order, status="processing", **nothing)
+        assert "Say the carrier" in act(client, "advance_order", order, status="shipped", **nothing)
+        assert "The order is shipped" in act(client, "advance_order", order, status="shipped", **dhl)
+        assert InventoryItem.objects.get().state == "fulfilled"
+        told = [(entry.action, entry.before, entry.after) for entry in acts()]
+        assert told == [
+            ("advance_order", {"status": "pending"}, {"status": "processing"}),
+            ("advance_order", {"status": "processing"}, {"status": "shipped"}),
+        ]
+
+    def test_cancelled_gives_the_items_back_and_goes_no_further(self, order: ShippingOrder, support: User) -> None:
+        client, nothing = browser(support), {"carrier": "", "tracking_number": ""}
+        act(client, "advance_order", order, status="cancelled", **nothing)
+        assert InventoryItem.objects.get().state == "unresolved"
+        assert "which is its end" in act(client, "advance_order", order, status="processing", **nothing)
+        assert ShippingOrder.objects.get().status == "cancelled"
+
+    def test_skips_no_status(self, order: ShippingOrder, support: User) -> None:
+        said = act(browser(support), "advance_order", order, status="delivered", carrier="", tracking_number="")
+        assert "can&#x27;t become delivered" in said
+        assert ShippingOrder.objects.get().status == "pending"
+        assert not acts().exists()

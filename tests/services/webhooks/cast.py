@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 
 from django.utils import timezone
 
+from operators.audit import By
 from operators.models import Operator
 from tests.faulty_server import FaultyServer
 from webhooks.delivery import Dispatcher
+
+SAM = By("sam", "the receiver was down")
 
 
 @dataclass

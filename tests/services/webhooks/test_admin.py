@@ -10,11 +10,15 @@ from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import path, reverse
+from django.utils import timezone
 
 from lootbox.core.ids import Prefix, public_id
+from operators.audit import COMMAND_LINE
+from operators.models import AuditEntry
 from tests.factories.webhooks import make_deliveries
 from tests.faulty_server import answer
 from tests.services.webhooks.cast import Stage
+from webhooks import services
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, Event
 
 pytestmark = pytest.mark.urls(__name__)
@@ -22,6 +26,7 @@ urlpatterns = [path("admin/", admin.site.urls)]
 
 DELIVERIES = "admin:webhooks_delivery_changelist"
 ENDPOINTS = "admin:webhooks_endpoint_changelist"
+WHY = "their receiver was down"
 
 
 @pytest.fixture
@@ -35,10 +40,24 @@ def staff(transactional_db: None) -> Client:
     return client
 
 
-def act(staff: Client, page: str, action: str, *rows: object, **more: str) -> str:
-    """Do an action on rows of a list, and return what the list then says."""
-    form = {"action": action, "_selected_action": [str(row) for row in rows], **more}
-    return staff.post(reverse(page), form, follow=True).content.decode()
+def select(staff: Client, page: str, action: str, *rows: object) -> str:
+    """Choose an action on rows of a list and give a reason on its page; return what the list then says."""
+    form = {"action": action, "_selected_action": [str(row) for row in rows]}
+    asked = staff.post(reverse(page), form)
+    if asked.status_code != 302 or "/act/" not in asked.headers["Location"]:
+        return "not offered"
+    return staff.post(asked.headers["Location"], {"reason": WHY}, follow=True).content.decode()
+
+
+def act(staff: Client, action: str, row: object, **form: str) -> str:
+    """Do an action on one row, and return what its page then says."""
+    return staff.post(reverse("admin:act", args=[action, row]), {"reason": WHY, **form}, follow=True).content.decode()
+
+
+def told() -> list[tuple[str, str, str, str]]:
+    """Return who did what to what and why, by the audit log."""
+    entries = AuditEntry.objects.exclude(actor=COMMAND_LINE.actor).order_by("sequence")
+    return list(entries.values_list("actor", "action", "subject", "reason"))
 
 
 class TestDeliveries:
@@ -77,16 +96,20 @@ class TestDeliveries:
     def test_are_sent_again(self, stage: Stage, staff: Client) -> None:
         first, second = make_deliveries(stage.operator, 2)
         stage.run()
-        assert "1 deliveries are on their way again." in act(staff, DELIVERIES, "send_again", first.pk)
+        said = select(staff, DELIVERIES, "send_delivery", first.pk)
+        assert f"{public_id(Prefix.EVENT, first.pk)}: It is on its way again." in said
         assert Delivery.objects.get(pk=first.pk).state == "due"
         assert Delivery.objects.get(pk=second.pk).state == "delivered"
+        assert told() == [("sam", "webhooks.sent_again", first.event.subject, WHY)]
 
     def test_are_not_sent_again_by_somebody_who_may_only_look(self, stage: Stage, staff: Client) -> None:
         (delivery,) = make_deliveries(stage.operator, 1)
         stage.run()
         User.objects.get().user_permissions.remove(Permission.objects.get(codename="send_again"))
-        act(staff, DELIVERIES, "send_again", delivery.pk)
+        assert select(staff, DELIVERIES, "send_delivery", delivery.pk) == "not offered"
+        assert staff.post(reverse("admin:act", args=["send_delivery", delivery.pk]), {"reason": WHY}).status_code == 403
         assert Delivery.objects.get(pk=delivery.pk).state == "delivered"
+        assert told() == []
 
     @pytest.mark.parametrize("model", [Delivery, Endpoint])
     def test_are_never_added_changed_or_deleted_by_hand(self, model: type[Model], admin_client: Client) -> None:
@@ -108,25 +131,34 @@ class TestEndpoints:
         assert "off: the receiver answered 410 Gone" in staff.get(reverse(ENDPOINTS)).content.decode()
 
     def test_get_a_test_event(self, stage: Stage, staff: Client) -> None:
-        assert "is on its way to Acme." in act(staff, ENDPOINTS, "send_test_event", stage.operator.pk)
+        assert "is on its way to Acme." in select(staff, ENDPOINTS, "test_endpoint", stage.operator.pk)
         assert Event.objects.get().type == "webhook_test"
+        assert told() == [("sam", "webhooks.tested", "acme", WHY)]
 
-    def test_are_turned_on(self, stage: Stage, staff: Client) -> None:
-        Endpoint.objects.update(enabled=False, disabled_at=stage.clock.now, disabled_reason="gone")
-        act(staff, ENDPOINTS, "turn_on", stage.operator.pk)
+    def test_are_turned_off_and_on(self, stage: Stage, staff: Client) -> None:
+        (waiting,) = make_deliveries(stage.operator, 1)
+        assert "Acme is off" in act(staff, "turn_off_endpoint", stage.operator.pk)
+        assert not Endpoint.objects.get(pk=stage.operator.pk).enabled
+        assert stage.run() == 0
+        assert Delivery.objects.get(pk=waiting.pk).state == "stopped"
+        assert services.send_notices(at=stage.clock.now) == 0, "whoever turned it off needs no e-mail about it"
+        assert "1 deliveries had waited" in act(staff, "turn_on_endpoint", stage.operator.pk)
         assert Endpoint.objects.get(pk=stage.operator.pk).enabled
+        stage.clock.now = timezone.now()
+        assert stage.run() == 1
+        assert [entry[1] for entry in told()] == ["webhooks.turned_off", "webhooks.turned_on"]
 
     def test_get_everything_again_since_a_time(self, stage: Stage, staff: Client) -> None:
         make_deliveries(stage.operator, 3)
         stage.run()
         since = stage.clock.now - dt.timedelta(minutes=5)
-        page = act(staff, ENDPOINTS, "send_all_since", stage.operator.pk, since=f"{since:%Y-%m-%dT%H:%M}")
+        page = act(staff, "send_since", stage.operator.pk, since=f"{since:%Y-%m-%dT%H:%M}")
         assert "3 deliveries to Acme are on their way." in page
         assert Delivery.objects.filter(state="due").count() == 3
 
     def test_get_nothing_again_without_a_time(self, stage: Stage, staff: Client) -> None:
         make_deliveries(stage.operator, 3)
         stage.run()
-        assert "Fill in since when" in act(staff, ENDPOINTS, "send_all_since", stage.operator.pk, since="")
+        assert "This field is required" in act(staff, "send_since", stage.operator.pk, since="")
         assert not Delivery.objects.filter(state="due").exists()
         assert DeliveryAttempt.objects.count() == 3

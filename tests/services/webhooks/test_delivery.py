@@ -15,7 +15,7 @@ from operators.models import Operator
 from operators.services import NewOperator
 from tests.factories.webhooks import DeliveryFactory, make_deliveries
 from tests.faulty_server import Act, FaultyServer, Peer, Received, answer, endless, framed, raw, redirect, reset
-from tests.services.webhooks.cast import Stage, listening
+from tests.services.webhooks.cast import SAM, Stage, listening
 from webhooks import delivery, services
 from webhooks.delivery import LEASE
 from webhooks.lanes import QUICK_THREADS
@@ -271,7 +271,7 @@ class TestAnEndpointThatIsGone:
         assert len(stage.receiver.received) == said
         assert states(stage.operator) == ["stopped"] * 31
 
-        services.turn_on(operator=stage.operator, by="sam", at=stage.clock.now)
+        services.turn_on(operator=stage.operator, by=SAM, at=stage.clock.now)
         assert stage.run() == 31
         assert states(stage.operator) == ["delivered"] * 31
         assert Endpoint.objects.get(pk=stage.operator.pk).enabled

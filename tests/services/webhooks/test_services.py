@@ -11,7 +11,7 @@ from operators.models import Operator
 from operators.services import NewOperator
 from tests.factories.webhooks import DeliveryFactory, EventFactory, make_deliveries
 from tests.faulty_server import answer
-from tests.services.webhooks.cast import Stage
+from tests.services.webhooks.cast import SAM, Stage
 from webhooks import selectors, services
 from webhooks.models import Delivery, DeliveryAttempt, DeliveryState, Endpoint, Event
 
@@ -20,7 +20,7 @@ class TestSendingAgain:
     def test_sends_the_same_id_and_body_also_of_what_had_succeeded(self, stage: Stage) -> None:
         delivered, other = make_deliveries(stage.operator, 2)
         stage.run()
-        assert services.send_again(delivery_ids=[delivered.pk], by="sam", at=stage.clock.now) == 1
+        assert services.send_again(delivery_ids=[delivered.pk], by=SAM, at=stage.clock.now) == 1
         assert stage.run() == 1
         *_, again = stage.receiver.received
         assert again.body == delivered.event.body
@@ -37,7 +37,7 @@ class TestSendingAgain:
         delivery = DeliveryFactory.create(
             operator=stage.operator, state="failed", next_attempt_at=None, attempts=11, failures=11
         )
-        services.send_again(delivery_ids=[delivery.pk], by="sam", at=stage.clock.now)
+        services.send_again(delivery_ids=[delivery.pk], by=SAM, at=stage.clock.now)
         stage.run()
         delivery.refresh_from_db()
         assert (delivery.state, delivery.attempts, delivery.failures) == (DeliveryState.DUE, 12, 1)
@@ -53,7 +53,7 @@ class TestSendingAgain:
         DeliveryFactory.create(event=events[1], operator=stage.operator, state="failed", next_attempt_at=None, failures=11)
         # The third was stored while there was no webhook URL.
         EventFactory.create(operator=stranger.operator)
-        count = services.send_again_since(operator=stage.operator, since=at - dt.timedelta(hours=1), by="sam", at=at)
+        count = services.send_again_since(operator=stage.operator, since=at - dt.timedelta(hours=1), by=SAM, at=at)
         assert count == 3
         assert stage.run() == 3
         assert {request.body for request in stage.receiver.received} == {event.body for event in events}
@@ -63,13 +63,13 @@ class TestSendingAgain:
         EventFactory.create(operator=acme.operator)
         at = Event.objects.get().occurred_at
         with pytest.raises(InvalidSetting):
-            services.send_again_since(operator=acme.operator, since=at, by="sam", at=at)
+            services.send_again_since(operator=acme.operator, since=at, by=SAM, at=at)
         assert not Delivery.objects.exists()
 
 
 class TestATestEvent:
     def test_goes_out_like_any_other(self, stage: Stage) -> None:
-        event = services.send_test_event(operator=stage.operator, by="sam", at=stage.clock.now)
+        event = services.send_test_event(operator=stage.operator, by=SAM, at=stage.clock.now)
         assert stage.run() == 1
         (request,) = stage.receiver.received
         assert request.body == event.body
@@ -77,7 +77,7 @@ class TestATestEvent:
 
     def test_wants_a_webhook_url(self, acme: NewOperator) -> None:
         with pytest.raises(InvalidSetting):
-            services.send_test_event(operator=acme.operator, by="sam", at=acme.operator.created_at)
+            services.send_test_event(operator=acme.operator, by=SAM, at=acme.operator.created_at)
         assert not Event.objects.exists()
 
 
