@@ -26,8 +26,12 @@ class PlainCommand(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(result, ensure_ascii=False))
         else:
-            for name, value in result.items():
-                self.stdout.write(f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+            self.show(result)
+
+    def show(self, result: Mapping[str, Any]) -> None:
+        """Print the result for people."""
+        for name, value in result.items():
+            self.stdout.write(f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
 
     def act(self, **options: Any) -> Mapping[str, Any]:
         """Return what there is to print. Raises `CommandError` with one line that says what to do."""
