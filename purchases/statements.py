@@ -473,7 +473,7 @@ WITH call AS (
     UPDATE wallet_walletcall
     SET state = %(state)s::text, error_code = %(error_code)s, provider_txn_ref = %(txn_ref)s, balance_after_minor = %(balance)s,
         next_attempt_at = %(next_attempt_at)s, resolved_at = CASE WHEN %(state)s::text = 'accepted' THEN %(at)s::timestamptz END
-    WHERE id = %(call)s AND state IN ('pending', 'unknown')
+    WHERE id = %(call)s AND state IN ('pending', 'unknown') AND attempts = %(attempt)s
     RETURNING id, attempts
 ), attempt AS (
     INSERT INTO wallet_walletattempt (call_id, number, started_at, latency_ms, fate, http_status, detail, excerpt)
@@ -489,13 +489,14 @@ SELECT id FROM call
 def record_payout(
     *,
     call_id: UUID,
+    attempt: int,
     action_id: UUID | None,
     outcome: Outcome,
     next_attempt_at: dt.datetime,
     started_at: dt.datetime,
     at: dt.datetime,
 ) -> bool:
-    """Record one attempt to pay cash prizes out; return whether the payout was still owed.
+    """Record how the newest attempt to pay cash prizes out ended; return whether it was that, and the payout still owed.
 
     A refused payout is still owed, and asked for again until it lands (contract section 5). `action_id` is the call whose
     answer carries the balance, None when recovery pays.
@@ -503,10 +504,11 @@ def record_payout(
     accepted = outcome.fate == "accepted"
     params = {
         "call": call_id,
+        "attempt": attempt,
         "action": action_id,
         "at": at,
         "state": (
-            CallState.ACCEPTED if accepted else CallState.UNKNOWN if outcome.fate == "unknown" else CallState.PENDING
+            CallState.ACCEPTED if accepted else CallState.PENDING if outcome.fate == "refused" else CallState.UNKNOWN
         ).value,
         "next_attempt_at": None if accepted else next_attempt_at,
         "started_at": started_at,

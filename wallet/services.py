@@ -136,15 +136,17 @@ def ask(*, operator: Operator, body: bytes, idempotency_key: str, at: dt.datetim
 
 
 def record(*, call: WalletCall, outcome: Outcome, at: dt.datetime, refusal_decides: bool = True) -> bool:
-    """Write down how one attempt ended, inside the caller's transaction; return whether the call was still unresolved.
+    """Write down how one attempt ended, inside the caller's transaction; return whether it was the call's to decide.
 
-    Where `refusal_decides` is false the money is owed whatever the wallet says, and a refused call is asked for again.
+    `call` is as `intend` or `intend_again` returned it. Once a newer attempt was counted, a late answer to an older one counts
+    for nothing: a refusal would free what the newer one may be paying for. Where `refusal_decides` is false the money is owed
+    whatever the wallet says, and a refused call is asked for again.
     """
     state = STATE_AFTER[outcome.fate]
     if state is CallState.REFUSED and not refusal_decides:
         state = CallState.PENDING
     unresolved = state in UNRESOLVED
-    recorded = WalletCall.objects.filter(pk=call.pk, state__in=UNRESOLVED).update(
+    recorded = WalletCall.objects.filter(pk=call.pk, state__in=UNRESOLVED, attempts=call.attempts).update(
         state=state,
         error_code=outcome.error_code or "",
         provider_txn_ref=outcome.provider_txn_ref or "",

@@ -23,7 +23,7 @@ from purchases.services.expiring import expire_held
 from purchases.services.refunding import attempt_refund
 from purchases.services.settling import Clock
 from purchases.services.undoing import undo
-from vault.services import cashing, paying
+from vault.services import cashing, paying, turns
 from wallet import schedule
 from wallet import services as wallet
 from wallet.models import Reason, WalletCall
@@ -115,6 +115,7 @@ def pay_again(*, operator: Operator, call: WalletCall, clock: Clock) -> None:
     at = clock()
     statements.record_payout(
         call_id=again.pk,
+        attempt=again.attempts,
         action_id=None,
         outcome=outcome,
         next_attempt_at=schedule.next_attempt(attempts=again.attempts, at=at),
@@ -132,7 +133,7 @@ def refund_again(*, operator: Operator, call: WalletCall, clock: Clock) -> None:
 
 def _counted(call: WalletCall, clock: Clock) -> WalletCall | None:
     with db.phase():
-        return wallet.intend_again(call=call, at=clock())
+        return turns.take_up(call=call, at=clock())
 
 
 def _finisher(call: WalletCall) -> Callable[..., None]:

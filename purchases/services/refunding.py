@@ -12,16 +12,16 @@ from purchases.rounds import RoundFacts
 from purchases.services.settling import Clock
 from wallet import services as wallet
 from wallet.models import CallType, Reason, WalletCall
-from wallet.outcomes import Fate, Outcome
+from wallet.outcomes import Fate
 from webhooks import outbox
 from webhooks.models import EventType
 
 
 @dataclass(frozen=True)
 class RefundEnd:
-    """How one attempt to refund ended, and the round as it stands then."""
+    """A refund and its round as they stand after one attempt."""
 
-    outcome: Outcome
+    call: WalletCall
     facts: RoundFacts
 
 
@@ -76,7 +76,7 @@ def attempt_refund(*, operator: Operator, call: WalletCall, clock: Clock) -> Ref
                 Round.objects.filter(pk=round_.pk, locked_by=call.pk).update(locked_by=None)
     facts = rounds.load(operator=operator, round_id=round_.pk)
     assert facts is not None
-    return RefundEnd(outcome, facts)
+    return RefundEnd(WalletCall.objects.get(pk=call.pk), facts)
 
 
 def end_round(*, operator: Operator, round_: Round, at: dt.datetime) -> None:

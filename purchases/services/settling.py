@@ -186,6 +186,7 @@ class Win:
         at = clock()
         statements.record_payout(
             call_id=payout.id,
+            attempt=1,
             action_id=action_id,
             outcome=outcome,
             next_attempt_at=schedule.next_attempt(attempts=1, at=at),

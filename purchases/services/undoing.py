@@ -49,12 +49,12 @@ def _probe(operator: Operator, round_: Round, debit: WalletCall, clock: Clock) -
     outcome = wallet.send(operator=operator, call=again, at=clock())
     at = clock()
     with db.phase():
-        wallet.record(call=again, outcome=outcome, at=at)
-        if outcome.fate not in (Fate.ACCEPTED, Fate.REFUSED):
+        recorded = wallet.record(call=again, outcome=outcome, at=at)
+        if recorded and outcome.fate not in (Fate.ACCEPTED, Fate.REFUSED):
             _try_later(round_, attempts=again.attempts, at=at)
-    if outcome.fate is Fate.ACCEPTED:
+    if recorded and outcome.fate is Fate.ACCEPTED:
         _give_back(operator, round_, clock)
-    elif outcome.fate is Fate.REFUSED:
+    elif recorded and outcome.fate is Fate.REFUSED:
         _void(operator, round_, clock)
 
 
@@ -68,12 +68,12 @@ def _roll_back(operator: Operator, round_: Round, debit: WalletCall, clock: Cloc
     outcome = wallet.send(operator=operator, call=call, at=clock())
     at = clock()
     with db.phase():
-        wallet.record(call=call, outcome=outcome, at=at, refusal_decides=False)
-        if outcome.fate is Fate.ACCEPTED:
+        recorded = wallet.record(call=call, outcome=outcome, at=at, refusal_decides=False)
+        if recorded and outcome.fate is Fate.ACCEPTED:
             _close(debit, ROLLED_BACK, at)
-        else:
+        elif recorded:
             _try_later(round_, attempts=call.attempts, at=at)
-    if outcome.fate is Fate.ACCEPTED:
+    if recorded and outcome.fate is Fate.ACCEPTED:
         _void(operator, round_, clock)
 
 

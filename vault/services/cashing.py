@@ -183,7 +183,7 @@ def _attempt(*, operator: Operator, call: WalletCall, clock: Clock) -> WalletCal
     at = clock()
     with db.phase():
         item = _locked_item(call.inventory_item_id)
-        recorded = turns.is_newest(call) and wallet.record(call=call, outcome=outcome, at=at)
+        recorded = wallet.record(call=call, outcome=outcome, at=at)
         now = WalletCall.objects.get(pk=call.pk)
         if recorded:
             _follow(operator, item, now, at)

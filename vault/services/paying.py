@@ -99,8 +99,7 @@ def attempt(*, operator: Operator, call: WalletCall, clock: Clock) -> WalletCall
     at = clock()
     with db.phase():
         order = lock_order(order_id=call.order_id)
-        decides = call.reason not in OWED
-        recorded = turns.is_newest(call) and wallet.record(call=call, outcome=outcome, at=at, refusal_decides=decides)
+        recorded = wallet.record(call=call, outcome=outcome, at=at, refusal_decides=call.reason not in OWED)
         now = WalletCall.objects.get(pk=call.pk)
         if recorded and call.reason == Reason.SHIPPING:
             _follow_debit(order, now, at)

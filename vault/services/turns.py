@@ -1,6 +1,6 @@
 """Taking turns at a wallet call: one attempt at a time, while others wait a moment for its end.
 
-Whoever asks holds the row lock of the asset that the call is about, so that of two at once the second sees the first.
+Whoever begins one holds the row lock of the asset that the call is about, so that of two at once the second sees the first.
 """
 
 import datetime as dt
@@ -28,11 +28,6 @@ def take_up(*, call: WalletCall, at: dt.datetime) -> WalletCall | None:
     return wallet.intend_again(call=now, at=at)
 
 
-def is_newest(call: WalletCall) -> bool:
-    """Return whether this is the call's newest attempt; a late answer to an older one counts for nothing."""
-    return WalletCall.objects.select_for_update(no_key=True).get(pk=call.pk).attempts == call.attempts
-
-
 class Waiting:
     """The patience of a call that another one is ahead of."""
 
@@ -48,11 +43,10 @@ class Waiting:
         time.sleep(WAIT_STEP_S)
 
 
+def is_open(call: WalletCall) -> bool:
+    """Return whether a call's newest attempt has no end yet; a refusal of what is owed leaves it pending too, with its code."""
+    return call.state == CallState.PENDING and not call.error_code
+
+
 def _under_way(call: WalletCall, at: dt.datetime) -> bool:
-    # A refusal of what is owed leaves the call pending too, with the wallet's code.
-    return (
-        call.state == CallState.PENDING
-        and not call.error_code
-        and call.last_attempt_at is not None
-        and wallet.busy_until(call.last_attempt_at) > at
-    )
+    return is_open(call) and call.last_attempt_at is not None and wallet.busy_until(call.last_attempt_at) > at
