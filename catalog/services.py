@@ -14,6 +14,8 @@ from catalog.signals import box_published
 from lootbox.core.errors import ApiError, ErrorCode
 from lootbox.core.money import MAX_MINOR
 from lootbox.core.strict_json import canonical
+from operators import audit
+from operators.audit import By
 from operators.models import Operator
 
 ALGORITHM_KEY: Final = "hmac_sha256_v1"
@@ -84,6 +86,27 @@ def lock_catalogue(*, operator_id: int) -> Operator:
     after it: two writers that took them in different orders would wait for each other.
     """
     return Operator.objects.select_for_update(no_key=True, of=("self",)).get(pk=operator_id)
+
+
+def set_active(*, box: Box, active: bool, by: By, at: dt.datetime) -> bool:
+    """Offer a box for sale, or take it offline, with an audit entry; return whether that changed anything.
+
+    What players hold of it can still be opened and cancelled.
+    """
+    with transaction.atomic():
+        operator = lock_catalogue(operator_id=box.operator_id)
+        if not Box.objects.filter(pk=box.pk).exclude(active=active).update(active=active):
+            return False
+        audit.record(
+            by=by,
+            action="box.online" if active else "box.offline",
+            operator=operator,
+            subject=box.slug,
+            before={"active": not active},
+            after={"active": active},
+            at=at,
+        )
+    return True
 
 
 def problems(*, operator: Operator, price_minor: int, prizes: Sequence[PrizeLine]) -> dict[str, str]:

@@ -68,6 +68,7 @@ def times_are_positive(**_: Any) -> Sequence[CheckMessage]:
         "LOOTBOX_LAUNCH_TTL_S": [settings.LOOTBOX_LAUNCH_TTL_S],
         "LOOTBOX_SESSION_IDLE_S": [settings.LOOTBOX_SESSION_IDLE_S],
         "LOOTBOX_SESSION_MAX_S": [settings.LOOTBOX_SESSION_MAX_S],
+        "LOOTBOX_FREE_OPENS_WINDOW_S": [settings.LOOTBOX_FREE_OPENS_WINDOW_S],
     }
     return [
         Error(f"{name} must hold seconds above 0.", hint=f"Correct {name} or leave it out.", id="lootbox.E007")

@@ -50,6 +50,13 @@ LOOTBOX_SESSION_IDLE_S = env.float("LOOTBOX_SESSION_IDLE_S", 1800.0)
 LOOTBOX_SESSION_MAX_S = env.float("LOOTBOX_SESSION_MAX_S", 43200.0)
 LOOTBOX_RATE_LIMIT = env.int("LOOTBOX_RATE_LIMIT", 200)
 
+# Flags and the RTP watch (docs/finance.md): false alarms a year that chance may raise for one box version in one currency, and
+# from when on wins and free opens are unusual.
+LOOTBOX_RTP_FALSE_ALARMS = env.float("LOOTBOX_RTP_FALSE_ALARMS", 0.01)
+LOOTBOX_BIG_WIN_PRICES = env.int("LOOTBOX_BIG_WIN_PRICES", 100)
+LOOTBOX_FREE_OPENS = env.int("LOOTBOX_FREE_OPENS", 50)
+LOOTBOX_FREE_OPENS_WINDOW_S = env.float("LOOTBOX_FREE_OPENS_WINDOW_S", 86400.0)
+
 # PostgreSQL. The pool lends a connection per statement phase, so that a slow wallet holds none.
 DATABASES = {"default": env.db_url("DATABASE_URL", default=embedded.database_url(LOOTBOX_HOME))}
 DATABASES["default"] |= {
@@ -88,6 +95,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "load exchange rates": {"task": "catalog.tasks.load_rates", "schedule": 3600.0},
     "expire won items": {"task": "vault.tasks.expire_items", "schedule": 60.0},
     "check what must hold of the money": {"task": "purchases.tasks.check_invariants", "schedule": 300.0},
+    "count draws and flag what is unusual": {"task": "finance.tasks.count_draws", "schedule": 60.0, "options": {"expires": 60}},
+    "hold what was paid out against the odds": {"task": "finance.tasks.watch_rtp", "schedule": 300.0, "options": {"expires": 300}},
 }
 
 INSTALLED_APPS = [

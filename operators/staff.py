@@ -30,6 +30,7 @@ _PLAY: Final = (
     "webhooks.view_delivery",
     "webhooks.view_deliveryattempt",
     "webhooks.view_endpoint",
+    "finance.view_flag",
 )
 _MONEY: Final = (
     "wallet.view_walletcall",
@@ -47,6 +48,7 @@ _SUPPORT_ACTS: Final = (
     "operators.advance_order",
     "operators.block_player",
     "webhooks.send_again",
+    "finance.handle_flag",
 )
 _CATALOGUE_ACTS: Final = ("operators.publish_box",)
 _LOG: Final = ("operators.view_auditentry", "operators.export_audit")
@@ -66,7 +68,7 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
     OPERATOR_ADMIN: frozenset(_OPERATOR_ADMIN),
     CATALOGUE_MANAGER: frozenset({*_CATALOGUE, *_CATALOGUE_ACTS}),
     SUPPORT: frozenset({*_CATALOGUE, *_PLAY, "wallet.view_walletcall", "operators.view_actionrequest", *_SUPPORT_ACTS}),
-    FINANCE: frozenset({*_CATALOGUE, *_PLAY, *_MONEY, "operators.ask_wallet", "operators.resolve_call"}),
+    FINANCE: frozenset({*_CATALOGUE, *_PLAY, *_MONEY, "operators.ask_wallet", "operators.resolve_call", "finance.handle_flag"}),
     AUDITOR: frozenset({*_CATALOGUE, *_PLAY, *_MONEY, *_LOG, "auth.view_user", "operators.view_membership"}),
 }  # fmt: skip
 # What an operator's own administrators may grant.

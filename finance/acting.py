@@ -1,0 +1,68 @@
+"""What people may do about flags: take one up, and close it as explained or as no matter."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from finance import flags
+from finance.models import Flag, FlagState
+from finance.models.flags import UNRESOLVED
+from operators.guided import Doing, Guided, Refused
+
+
+class _OnFlags(Guided):
+    permission, model = "finance.handle_flag", Flag
+    related = ("operator", "player", "box")
+    state: ClassVar[FlagState]
+    from_states: ClassVar[Sequence[FlagState]] = UNRESOLVED
+
+    def subject(self, row: Flag) -> str:
+        """Return the flag's number."""
+        return f"flag {row.pk}"
+
+    def refusal(self, row: Flag) -> str | None:
+        """Return why it can't change any more."""
+        return None if row.state in self.from_states else f"This flag is {row.get_state_display().lower()} already."
+
+    def perform(self, doing: Doing) -> str:
+        """Change the flag's state."""
+        try:
+            flags.change_state(flag=doing.row, state=self.state, by=doing.by, at=doing.clock())
+        except flags.NotOpen as refusal:
+            raise Refused(str(refusal)) from refusal
+        return f"The flag is {self.state.label.lower()}."
+
+
+class LookAt(_OnFlags):
+    """Tell colleagues that somebody is at it."""
+
+    name, title, state = "look_at_flag", "I am looking at this", FlagState.LOOKED_AT
+    from_states = (FlagState.OPEN,)
+
+    def preview(self, row: Flag, at: dt.datetime) -> Sequence[str]:  # noqa: ARG002 - says the same at any time
+        """Say what that tells."""
+        return [row.summary, "Colleagues see that you look into it. The flag stays open until somebody closes it."]
+
+
+class _Close(_OnFlags):
+    def preview(self, row: Flag, at: dt.datetime) -> Sequence[str]:  # noqa: ARG002 - says the same at any time
+        """Say what follows from closing."""
+        after = ["The same cause raises no second flag. What comes after now is watched anew."]
+        if row.box_paused and row.box is not None and not row.box.active:
+            after.append("The box stays offline until somebody offers it for sale again.")
+        return [row.summary, *after]
+
+
+class Explain(_Close):
+    """Close a flag whose cause was found."""
+
+    name, title, state = "explain_flag", "Close as explained", FlagState.EXPLAINED
+
+
+class Dismiss(_Close):
+    """Close a flag that tells of nothing unusual."""
+
+    name, title, state = "dismiss_flag", "Dismiss", FlagState.DISMISSED
+
+
+ACTIONS: Final = (LookAt(), Explain(), Dismiss())

@@ -1,0 +1,146 @@
+"""What chance allows: how far a healthy box's payout and prizes may stray from its odds. Pure, of the standard library only.
+
+All tails are upper bounds that hold for any number of draws and any prize table, so that a jackpot won once does not make a
+healthy box look broken: Cramér and Chernoff's for the payout, and Agrawal's (2020) for the prizes' shares. Amounts and weights
+stay integers; only what is said about chance (z, p, limits) is a float.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+# Pearson's statistic follows its distribution only where a prize is expected this often; rarer ones are looked at together.
+LEAST_EXPECTED: Final = 5
+_STEPS: Final = 60
+
+
+class Law:
+    """How the payout of one draw is distributed: exact mean and variance in minor units, and bounds for sums of draws."""
+
+    def __init__(self, prizes: Sequence[tuple[int, int]]) -> None:
+        """Take the prize table as (value in minor units, weight)."""
+        shares: dict[int, int] = defaultdict(int)
+        for value, weight in prizes:
+            shares[value] += weight
+        total = sum(shares.values())
+        self.mean: Final = Fraction(sum(value * weight for value, weight in shares.items()), total)
+        self.variance: Final = Fraction(sum(value**2 * weight for value, weight in shares.items()), total) - self.mean**2
+        self._spread = math.sqrt(self.variance)
+        self._outcomes = [
+            (float(value - self.mean) / self._spread, weight / total) for value, weight in sorted(shares.items()) if self._spread
+        ]
+
+    def z(self, *, draws: int, payout: int) -> float:
+        """Return how many standard deviations the payout of so many draws is off; 0 where nothing was drawn or can vary."""
+        return float(payout - draws * self.mean) / (self._spread * math.sqrt(draws)) if self._spread and draws else 0.0
+
+    def tail(self, *, draws: int, payout: int) -> float:
+        """Return the most that chance gives a payout of so many draws to be this far off, to either side."""
+        if not self._spread or not draws:
+            return 1.0 if payout == draws * self.mean else 0.0
+        rate = self._rate(float((Fraction(payout, draws) - self.mean)) / self._spread)
+        return min(1.0, 2 * math.exp(-draws * rate))
+
+    def limits(self, *, draws: int, p: float) -> tuple[float, float]:
+        """Return between which payouts per draw, in minor units, `tail` is at least `p`."""
+        if not self._spread:
+            return float(self.mean), float(self.mean)
+        rate = math.log(2 / p) / draws
+        low, high = (float(self.mean) + self._spread * self._at_rate(rate, sign) for sign in (-1, 1))
+        return low, high
+
+    def _tilted(self, slant: float) -> tuple[float, float]:
+        # The cumulant generating function of the standardised payout and its derivative. The largest term is taken out first.
+        highest = max(slant * self._outcomes[0][0], slant * self._outcomes[-1][0])
+        terms = [(outcome, share * math.exp(slant * outcome - highest)) for outcome, share in self._outcomes]
+        mass = math.fsum(term for _, term in terms)
+        return highest + math.log(mass), math.fsum(outcome * term for outcome, term in terms) / mass
+
+    def _rate(self, mean: float) -> float:
+        if not mean:
+            return 0.0
+        sign = 1 if mean > 0 else -1
+        extreme, share = self._outcomes[-1 if sign > 0 else 0]
+        if abs(mean) >= abs(extreme):
+            return -math.log(share)
+        slant = _solve(lambda slant: abs(self._tilted(sign * slant)[1]) >= abs(mean))
+        return max(0.0, sign * slant * mean - self._tilted(sign * slant)[0])
+
+    def _at_rate(self, rate: float, sign: int) -> float:
+        extreme, share = self._outcomes[-1 if sign > 0 else 0]
+        if rate >= -math.log(share):
+            return extreme
+
+        def reached(slant: float) -> bool:
+            cumulant, mean = self._tilted(sign * slant)
+            return sign * slant * mean - cumulant >= rate
+
+        return self._tilted(sign * _solve(reached))[1]
+
+
+def _solve(reached: Callable[[float], bool]) -> float:
+    low, high = 0.0, 1e-6
+    while not reached(high) and high < 1e9:
+        low, high = high, 2 * high
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return high
+
+
+@dataclass(frozen=True)
+class PrizeTest:
+    """Pearson's test of how often each prize was drawn. `p` bounds the chance of a healthy box looking this bad."""
+
+    statistic: float
+    degrees: int
+    pooled: int
+    p: float
+
+
+def prize_test(*, observed: Sequence[int], weights: Sequence[int]) -> PrizeTest | None:
+    """Return the test of observed counts against weights, rare prizes taken together; None for too few draws to say.
+
+    Pearson's p is too small at the far tail where counts are small, so the larger one of it and of a bound on the relative
+    entropy, which holds for any counts, is what counts.
+    """
+    draws, total = sum(observed), sum(weights)
+    cells = sorted((draws * weight / total, count) for count, weight in zip(observed, weights, strict=True))
+    expected, count, pooled = 0.0, 0, 0
+    while cells and (cells[0][0] < LEAST_EXPECTED or 0 < expected < LEAST_EXPECTED):
+        share, seen = cells.pop(0)
+        expected, count, pooled = expected + share, count + seen, pooled + 1
+    if pooled:
+        cells.append((expected, count))
+    if len(cells) < 2 or min(share for share, _ in cells) < LEAST_EXPECTED:
+        return None
+    degrees = len(cells) - 1
+    statistic = math.fsum((seen - share) ** 2 / share for share, seen in cells)
+    entropy = math.fsum(seen * math.log(seen / share) for share, seen in cells if seen)
+    p = max(chi_square_tail(statistic=statistic, degrees=degrees), _entropy_tail(entropy, degrees))
+    return PrizeTest(statistic=statistic, degrees=degrees, pooled=pooled, p=p)
+
+
+def chi_square_tail(*, statistic: float, degrees: int) -> float:
+    """Return the chance of a chi-square variable to be at least `statistic`: the regularised upper incomplete gamma function.
+
+    For halves and wholes it is a finite sum of positive terms, exact to rounding, however small it gets.
+    """
+    half = statistic / 2
+    if half <= 0:
+        return 1.0
+    order, tail = (0.5, math.erfc(math.sqrt(half))) if degrees % 2 else (1.0, math.exp(-half))
+    terms = []
+    while order < degrees / 2:
+        terms.append(math.exp(order * math.log(half) - half - math.lgamma(order + 1)))
+        order += 1
+    return min(1.0, math.fsum([tail, *terms]))
+
+
+def _entropy_tail(entropy: float, degrees: int) -> float:
+    if entropy <= degrees:
+        return 1.0
+    return math.exp(degrees - entropy + degrees * math.log(entropy / degrees))

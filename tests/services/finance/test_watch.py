@@ -1,0 +1,138 @@
+"""The RTP watch: a box drawn by its odds stays quiet, one that is not is found and, where wanted, taken offline."""
+
+import datetime as dt
+from random import Random
+
+import pytest
+from django.utils import timezone
+
+from catalog.models import Box, BoxVersion, Prize
+from finance import flags, watch
+from finance.models import DrawTally, Flag, FlagKind, FlagState
+from operators.audit import By
+from operators.models import AuditEntry
+from operators.services import NewOperator, change_settings
+from tests.conftest import HARBOUR, publish_boxes
+
+NOW = timezone.now()
+HOUR = dt.timedelta(hours=1)
+SAM = By("sam", "looked into it")
+
+
+@pytest.fixture
+def version(acme: NewOperator) -> BoxVersion:
+    """Return a box with three prizes at 90, 9 and 1 of 100, which pays 95.6 % out."""
+    return BoxVersion.objects.get(pk=publish_boxes(acme, HARBOUR)["harbour"])
+
+
+def draw(
+    version: BoxVersion, counts: list[int], *, ago: dt.timedelta = HOUR * 0, currency: str = "EUR", funding: str = "player"
+) -> None:
+    """Count prizes as drawn so long ago."""
+    hour = (NOW - ago).replace(minute=0, second=0, microsecond=0)
+    for prize, count in zip(Prize.objects.filter(version=version).order_by("index"), counts, strict=True):
+        DrawTally.objects.create(
+            operator_id=version.operator_id, box_version=version, currency=currency, funding=funding, prize=prize, hour=hour,
+            draws=count,
+        )  # fmt: skip
+
+
+def by_chance(version: BoxVersion, draws: int, seed: int) -> list[int]:
+    """Return how often each prize comes in so many draws by the odds."""
+    weights = [prize.weight for prize in Prize.objects.filter(version=version).order_by("index")]
+    counts = [0] * len(weights)
+    for index in Random(seed).choices(range(len(weights)), weights, k=draws):
+        counts[index] += 1
+    return counts
+
+
+class TestABoxDrawnByItsOdds:
+    def test_raises_no_flag(self, version: BoxVersion) -> None:
+        for hours in range(48):
+            draw(version, by_chance(version, 500, hours), ago=hours * HOUR)
+        assert watch.judge(at=NOW) == []
+        assert not Flag.objects.exists()
+
+
+class TestABoxDrawnWithOtherOdds:
+    def test_is_flagged_with_the_evidence(self, version: BoxVersion) -> None:
+        draw(version, [700, 200, 100])
+        (flag,) = watch.judge(at=NOW)
+        assert (flag.kind, flag.state, flag.box_version, flag.currency, flag.funding) == (
+            FlagKind.RTP, FlagState.OPEN, version, "EUR", "player",
+        )  # fmt: skip
+        evidence = flag.evidence
+        assert (evidence["draws"], evidence["turnoverMinor"]) == (1_000, 500_000)
+        assert evidence["payoutMinor"] == 700 * 480 + 200 * 500 + 100 * 100
+        assert evidence["theory"] == 0.956
+        assert evidence["rtp"] < evidence["tolerance"][0]
+        assert evidence["pPrizes"] < evidence["alpha"]
+        assert [prize["drawn"] for prize in evidence["prizes"]] == [700, 200, 100]
+        assert flag.summary.startswith("Harbour Crate, version 1, in EUR, paid by players: 89.20 % of the price was paid out")
+        assert "Prizes come in other proportions than published" in flag.summary
+
+    def test_is_found_when_only_the_last_hour_is_wrong(self, version: BoxVersion) -> None:
+        for days in range(1, 29):
+            draw(version, by_chance(version, 2_000, days), ago=days * 24 * HOUR + HOUR)
+        draw(version, [0, 0, 40])
+        (flag,) = watch.judge(at=NOW)
+        assert flag.evidence["draws"] < 28 * 2_000
+
+    def test_is_found_when_it_strays_a_little_for_a_month(self, version: BoxVersion) -> None:
+        for days in range(29):
+            draw(version, [955, 5, 10], ago=days * 24 * HOUR)
+        (flag,) = watch.judge(at=NOW)
+        assert flag.evidence["window"] == "month"
+
+    def test_is_told_by_who_paid_and_in_which_currency(self, version: BoxVersion) -> None:
+        draw(version, by_chance(version, 1_000, 1))
+        draw(version, [100, 0, 100], currency="SEK", funding="operator")
+        (flag,) = watch.judge(at=NOW)
+        assert (flag.currency, flag.funding) == ("SEK", "operator")
+
+    def test_makes_one_flag_until_that_is_closed(self, version: BoxVersion) -> None:
+        draw(version, [700, 200, 100], ago=2 * HOUR)
+        (flag,) = watch.judge(at=NOW)
+        assert watch.judge(at=NOW) == []
+        flags.change_state(flag=flag, state=FlagState.DISMISSED, by=SAM, at=NOW - HOUR)
+        assert watch.judge(at=NOW) == []
+        draw(version, [700, 200, 100])
+        (again,) = watch.judge(at=NOW)
+        assert again.evidence["draws"] == 1_000
+
+    def test_that_nobody_draws_any_more_is_left_alone(self, version: BoxVersion) -> None:
+        draw(version, [700, 200, 100], ago=48 * HOUR)
+        assert watch.judge(at=NOW) == []
+
+
+class TestTheBox:
+    def test_is_left_on_sale_where_the_operator_did_not_ask(self, version: BoxVersion) -> None:
+        draw(version, [700, 200, 100])
+        (flag,) = watch.judge(at=NOW)
+        assert not flag.box_paused
+        assert Box.objects.get().active
+
+    def test_goes_offline_where_the_operator_asked_with_an_audit_entry(self, acme: NewOperator, version: BoxVersion) -> None:
+        change_settings(operator=acme.operator, changes={"rtpPause": "true"})
+        draw(version, [700, 200, 100])
+        watch.judge(at=NOW)
+        flag = Flag.objects.get()
+        assert flag.box_paused
+        assert not Box.objects.get().active
+        entry = AuditEntry.objects.get(action="box.offline")
+        assert (entry.actor, entry.subject, entry.after) == ("RTP watch", "harbour", {"active": False})
+        assert str(flag.pk) in entry.reason
+
+    def test_stays_on_sale_when_an_older_version_was_wrong(self, acme: NewOperator, version: BoxVersion) -> None:
+        change_settings(operator=acme.operator, changes={"rtpPause": "true"})
+        publish_boxes(acme, HARBOUR | {"priceMinor": 600})
+        draw(version, [700, 200, 100])
+        (flag,) = watch.judge(at=NOW)
+        assert not flag.box_paused
+        assert Box.objects.get().active
+
+
+class TestTheTolerance:
+    def test_allows_so_many_false_alarms_a_year(self) -> None:
+        tests_a_year = 365 * 24 * 12 * 3 * 2
+        assert watch.alpha() * tests_a_year == pytest.approx(0.01)
