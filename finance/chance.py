@@ -30,7 +30,9 @@ class Law:
         self.variance: Final = Fraction(sum(value**2 * weight for value, weight in shares.items()), total) - self.mean**2
         self._spread = math.sqrt(self.variance)
         self._outcomes = [
-            (float(value - self.mean) / self._spread, weight / total) for value, weight in sorted(shares.items()) if self._spread
+            (float(value - self.mean) / self._spread, weight / total)
+            for value, weight in sorted(shares.items())
+            if self._spread
         ]
 
     def z(self, *, draws: int, payout: int) -> float:
@@ -41,7 +43,7 @@ class Law:
         """Return the most that chance gives a payout of so many draws to be this far off, to either side."""
         if not self._spread or not draws:
             return 1.0 if payout == draws * self.mean else 0.0
-        rate = self._rate(float((Fraction(payout, draws) - self.mean)) / self._spread)
+        rate = self._rate(float(Fraction(payout, draws) - self.mean) / self._spread)
         return min(1.0, 2 * math.exp(-draws * rate))
 
     def limits(self, *, draws: int, p: float) -> tuple[float, float]:

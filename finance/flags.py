@@ -117,7 +117,7 @@ WHERE recent.opens >= %(many)s
 def flag_free_opens(*, after: int, upto: int, at: dt.datetime) -> None:
     """Flag every player among these draws who opened `LOOTBOX_FREE_OPENS` or more boxes at the operator's expense.
 
-    Counts the boxes bought within `LOOTBOX_FREE_OPENS_WINDOW_S` before `at`, and since the last such flag of the player was closed.
+    Counts the boxes bought within `LOOTBOX_FREE_OPENS_WINDOW_S` before `at`, and since a flag of this kind was last closed.
     """
     many, window = settings.LOOTBOX_FREE_OPENS, settings.LOOTBOX_FREE_OPENS_WINDOW_S
     since = at - dt.timedelta(seconds=window)

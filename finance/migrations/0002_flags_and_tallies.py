@@ -5,67 +5,164 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('catalog', '0004_next_operator_version'),
-        ('finance', '0001_initial'),
-        ('operators', '0004_publication_and_flags'),
+        ("catalog", "0004_next_operator_version"),
+        ("finance", "0001_initial"),
+        ("operators", "0004_publication_and_flags"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='TallyProgress',
+            name="TallyProgress",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('counted_to', models.BigIntegerField(default=0)),
-                ('seen_to', models.BigIntegerField(default=0)),
-                ('seen_before', models.BigIntegerField(default=0)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("counted_to", models.BigIntegerField(default=0)),
+                ("seen_to", models.BigIntegerField(default=0)),
+                ("seen_before", models.BigIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
-            name='DrawTally',
+            name="DrawTally",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('currency', models.CharField(max_length=3)),
-                ('funding', models.CharField(choices=[('player', 'Player'), ('operator', 'Operator')], max_length=8)),
-                ('hour', models.DateTimeField()),
-                ('draws', models.BigIntegerField()),
-                ('box_version', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='catalog.boxversion')),
-                ('operator', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='operators.operator')),
-                ('prize', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='catalog.prize')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("currency", models.CharField(max_length=3)),
+                ("funding", models.CharField(choices=[("player", "Player"), ("operator", "Operator")], max_length=8)),
+                ("hour", models.DateTimeField()),
+                ("draws", models.BigIntegerField()),
+                (
+                    "box_version",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="catalog.boxversion"
+                    ),
+                ),
+                (
+                    "operator",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="operators.operator"
+                    ),
+                ),
+                (
+                    "prize",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="catalog.prize"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['hour', 'box_version', 'currency', 'funding'], name='draw_tally_latest')],
-                'constraints': [models.UniqueConstraint(fields=('box_version', 'currency', 'funding', 'hour', 'prize'), name='draw_tally_unique')],
+                "indexes": [models.Index(fields=["hour", "box_version", "currency", "funding"], name="draw_tally_latest")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("box_version", "currency", "funding", "hour", "prize"), name="draw_tally_unique"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Flag',
+            name="Flag",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('big_win', 'Big win'), ('repeated_free_opens', 'Repeated free opens'), ('rtp', 'RTP out of tolerance')], max_length=20)),
-                ('cause', models.CharField(max_length=80)),
-                ('severity', models.PositiveSmallIntegerField(choices=[(1, 'Low'), (2, 'Medium'), (3, 'High')])),
-                ('currency', models.CharField(blank=True, max_length=3)),
-                ('funding', models.CharField(blank=True, choices=[('player', 'Player'), ('operator', 'Operator')], max_length=8)),
-                ('round_id', models.UUIDField(null=True)),
-                ('summary', models.TextField(help_text='The evidence in a sentence.')),
-                ('evidence', models.JSONField()),
-                ('seen_at', models.DateTimeField()),
-                ('box_paused', models.BooleanField(default=False, help_text='The box was taken offline with it.')),
-                ('state', models.CharField(choices=[('open', 'Open'), ('looked_at', 'Looked at'), ('explained', 'Explained'), ('dismissed', 'Dismissed')], default='open', max_length=9)),
-                ('handled_by', models.CharField(blank=True, max_length=150)),
-                ('handled_at', models.DateTimeField(null=True)),
-                ('handled_reason', models.TextField(blank=True)),
-                ('box', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='catalog.box')),
-                ('box_version', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='catalog.boxversion')),
-                ('operator', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='operators.operator')),
-                ('player', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='operators.player')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("big_win", "Big win"),
+                            ("repeated_free_opens", "Repeated free opens"),
+                            ("rtp", "RTP out of tolerance"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("cause", models.CharField(max_length=80)),
+                ("severity", models.PositiveSmallIntegerField(choices=[(1, "Low"), (2, "Medium"), (3, "High")])),
+                ("currency", models.CharField(blank=True, max_length=3)),
+                (
+                    "funding",
+                    models.CharField(blank=True, choices=[("player", "Player"), ("operator", "Operator")], max_length=8),
+                ),
+                ("round_id", models.UUIDField(null=True)),
+                ("summary", models.TextField(help_text="The evidence in a sentence.")),
+                ("evidence", models.JSONField()),
+                ("seen_at", models.DateTimeField()),
+                ("box_paused", models.BooleanField(default=False, help_text="The box was taken offline with it.")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("open", "Open"),
+                            ("looked_at", "Looked at"),
+                            ("explained", "Explained"),
+                            ("dismissed", "Dismissed"),
+                        ],
+                        default="open",
+                        max_length=9,
+                    ),
+                ),
+                ("handled_by", models.CharField(blank=True, max_length=150)),
+                ("handled_at", models.DateTimeField(null=True)),
+                ("handled_reason", models.TextField(blank=True)),
+                (
+                    "box",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="catalog.box"
+                    ),
+                ),
+                (
+                    "box_version",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="catalog.boxversion"
+                    ),
+                ),
+                (
+                    "operator",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="operators.operator"),
+                ),
+                (
+                    "player",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="operators.player",
+                    ),
+                ),
             ],
             options={
-                'permissions': [('handle_flag', 'Can look at, explain and dismiss flags')],
-                'indexes': [models.Index(fields=['operator', '-id'], name='flag_of_operator'), models.Index(condition=models.Q(('state__in', ['open', 'looked_at'])), fields=['operator', '-id'], name='flag_unresolved'), models.Index(condition=models.Q(('kind', 'repeated_free_opens')), fields=['operator', 'player'], name='flag_of_player'), models.Index(condition=models.Q(('kind', 'rtp')), fields=['box_version', 'currency', 'funding'], name='flag_of_series')],
-                'constraints': [models.UniqueConstraint(fields=('operator', 'kind', 'cause'), name='flag_once_a_cause'), models.CheckConstraint(condition=models.Q(models.Q(('handled_at__isnull', True), ('state', 'open')), models.Q(models.Q(('state', 'open'), _negated=True), ('handled_at__isnull', False), models.Q(('handled_by', ''), _negated=True), models.Q(('handled_reason', ''), _negated=True)), _connector='OR'), name='flag_handled_by_somebody')],
+                "permissions": [("handle_flag", "Can look at, explain and dismiss flags")],
+                "indexes": [
+                    models.Index(fields=["operator", "-id"], name="flag_of_operator"),
+                    models.Index(
+                        condition=models.Q(("state__in", ["open", "looked_at"])),
+                        fields=["operator", "-id"],
+                        name="flag_unresolved",
+                    ),
+                    models.Index(
+                        condition=models.Q(("kind", "repeated_free_opens")),
+                        fields=["operator", "player"],
+                        name="flag_of_player",
+                    ),
+                    models.Index(
+                        condition=models.Q(("kind", "rtp")),
+                        fields=["box_version", "currency", "funding"],
+                        name="flag_of_series",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("operator", "kind", "cause"), name="flag_once_a_cause"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("handled_at__isnull", True), ("state", "open")),
+                            models.Q(
+                                models.Q(("state", "open"), _negated=True),
+                                ("handled_at__isnull", False),
+                                models.Q(("handled_by", ""), _negated=True),
+                                models.Q(("handled_reason", ""), _negated=True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="flag_handled_by_somebody",
+                    ),
+                ],
             },
         ),
     ]

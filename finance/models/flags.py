@@ -97,9 +97,7 @@ class DrawTally(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                name="draw_tally_unique", fields=["box_version", "currency", "funding", "hour", "prize"]
-            ),
+            models.UniqueConstraint(name="draw_tally_unique", fields=["box_version", "currency", "funding", "hour", "prize"]),
         ]
         indexes = [models.Index(name="draw_tally_latest", fields=["hour", "box_version", "currency", "funding"])]
 

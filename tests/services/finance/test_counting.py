@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from django.db import connection
 from django.utils import timezone
+from pytest_django import Settings
 
 from finance import counting, flags
 from finance.models import DrawTally, Flag, FlagKind, FlagState, Severity
@@ -16,7 +17,6 @@ from operators.audit import By
 from operators.models import Player
 from operators.services import NewOperator, change_settings
 from purchases.models import Round
-from pytest_django import Settings
 from tests.casino_wallet import Casino
 from tests.conftest import SURE_CASH, SURE_ITEM, make_operator, publish_boxes
 from tests.signed import SignedClient
@@ -97,10 +97,9 @@ class TestADrawThatIsCommittedLate:
     def draw_late(self, late: "psycopg.Connection[Any]", s2s: SignedClient, version: int) -> None:
         """Leave a draw uncommitted, and settle another purchase after it."""
         buy(s2s, version)
+        columns = "operator_id, round_id, box_version_id, seed_pair_id, nonce, roll, prize_id, value_minor, base_value_minor"
         late.execute(
-            "INSERT INTO purchases_draw (operator_id, round_id, reel_index, box_version_id, seed_pair_id, nonce, roll, prize_id,"
-            " value_minor, base_value_minor) SELECT operator_id, round_id, 9, box_version_id, seed_pair_id, nonce, roll, prize_id,"
-            " value_minor, base_value_minor FROM purchases_draw"
+            f"INSERT INTO purchases_draw (reel_index, {columns}) SELECT 9, {columns} FROM purchases_draw"  # noqa: S608
         )
         buy(s2s, version)
 
@@ -149,11 +148,11 @@ class TestABigWin:
 
     def test_is_what_the_operator_says_it_is(self, acme: NewOperator, s2s: SignedClient) -> None:
         version = publish_boxes(acme, SURE_ITEM)["sure-item"]
-        change_settings(operator=acme.operator, changes={"bigWinMinor": "481"})
+        change_settings(operator=acme.operator, changes={"bigWinMinor": "481"}, at=timezone.now())
         buy(s2s, version)
         count()
         assert not Flag.objects.exists()
-        change_settings(operator=acme.operator, changes={"bigWinMinor": "48"})
+        change_settings(operator=acme.operator, changes={"bigWinMinor": "48"}, at=timezone.now())
         buy(s2s, version)
         count()
         flag = Flag.objects.get()
