@@ -101,8 +101,8 @@ def alpha() -> float:
     Each series is tested for payout and prizes in three windows every five minutes. The false alarms that a year may bring,
     divided by all these tests, bound what chance alone makes of a series, however the tests depend on each other.
     """
-    looks = dt.timedelta(days=365) / EVERY
-    return settings.LOOTBOX_RTP_FALSE_ALARMS / (looks * len(WINDOWS) * _TESTS)
+    tests = dt.timedelta(days=365) / EVERY * len(WINDOWS) * _TESTS
+    return float(settings.LOOTBOX_RTP_FALSE_ALARMS) / tests
 
 
 @lru_cache(maxsize=256)
@@ -187,14 +187,15 @@ def _raise_flag(series: Series, closed: int, window: str, verdict: Verdict, at: 
                 "seen_at": at,
             },
         )
-        if created and _pause(flag, at):
+        if created and _pause(flag, version.pk, at):
             flag.box_paused = True
             flag.save(update_fields=["box_paused"])
     return flag if created else None
 
 
-def _pause(flag: Flag, at: dt.datetime) -> bool:
-    version = BoxVersion.objects.select_related("operator", "box").get(pk=flag.box_version_id)
+def _pause(flag: Flag, version_id: int, at: dt.datetime) -> bool:
+    # Read anew: what a process keeps of a version may be older than a setting or a publication.
+    version = BoxVersion.objects.select_related("operator", "box").get(pk=version_id)
     if not version.operator.rtp_pause or version.superseded_at is not None:
         return False
     return set_active(box=version.box, active=False, by=By("RTP watch", f"Flag {flag.pk}: {flag.summary}"), at=at)

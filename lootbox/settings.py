@@ -96,7 +96,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire won items": {"task": "vault.tasks.expire_items", "schedule": 60.0},
     "check what must hold of the money": {"task": "purchases.tasks.check_invariants", "schedule": 300.0},
     "count draws and flag what is unusual": {"task": "finance.tasks.count_draws", "schedule": 60.0, "options": {"expires": 60}},
-    "hold what was paid out against the odds": {"task": "finance.tasks.watch_rtp", "schedule": 300.0, "options": {"expires": 300}},
+    "hold what was paid out against the odds": {
+        "task": "finance.tasks.watch_rtp",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
 }
 
 INSTALLED_APPS = [
