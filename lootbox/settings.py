@@ -92,6 +92,7 @@ CELERY_DB_REUSE_MAX = 1000
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "deliver webhooks": {"task": "webhooks.tasks.dispatch", "schedule": 2.0, "options": {"expires": 5}},
     "tell people of endpoints that went off": {"task": "webhooks.tasks.send_notices", "schedule": 60.0},
+    "number the ledger": {"task": "wallet.tasks.number_movements", "schedule": 2.0, "options": {"expires": 5}},
     "load exchange rates": {"task": "catalog.tasks.load_rates", "schedule": 3600.0},
     "expire won items": {"task": "vault.tasks.expire_items", "schedule": 60.0},
     "check what must hold of the money": {"task": "purchases.tasks.check_invariants", "schedule": 300.0},

@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/s2s/", include("vault.urls")),
     path("api/s2s/", include("webhooks.urls")),
     path("api/s2s/", include("play.s2s_urls")),
+    path("api/s2s/", include("finance.urls")),
     re_path(r"^api/s2s/", UnknownView.as_view()),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/sso", come_in),

@@ -107,6 +107,16 @@ SELECT item.id::text FROM vault_inventoryitem item
 WHERE item.locked_by IS NOT NULL AND NOT EXISTS (
     SELECT FROM wallet_walletcall lock WHERE lock.id = item.locked_by AND lock.next_attempt_at IS NOT NULL);
 
+-- ledger_without_gap: an operator's movements are numbered 1, 2, 3 … without a gap
+SELECT operator_id::text FROM wallet_walletcall WHERE ledger_sequence IS NOT NULL
+GROUP BY operator_id HAVING (min(ledger_sequence), max(ledger_sequence)) <> (1, count(*));
+
+-- ledger_complete: what has moved is numbered soon, and nothing else ever is
+SELECT id::text FROM wallet_walletcall
+WHERE (state = 'accepted' AND ledger_sequence IS NULL AND type IN ('wallet.debit', 'wallet.credit')
+       AND last_attempt_at < now() - interval '15 minutes' AND resolved_at < now() - interval '15 minutes')
+   OR (ledger_sequence IS NOT NULL AND (state <> 'accepted' OR type = 'wallet.rollback'));
+
 -- no_long_transaction: no transaction has been open for more than five seconds
 SELECT pid::text FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle in transaction'

@@ -68,12 +68,28 @@ class WalletCall(models.Model):
     last_attempt_at = models.DateTimeField(null=True)
     next_attempt_at = models.DateTimeField(null=True, help_text="When recovery takes it up; empty once it is resolved.")
     resolved_at = models.DateTimeField(null=True)
+    ledger_sequence = models.BigIntegerField(
+        null=True, help_text="Its place in the operator's ledger feed; see wallet.numbering."
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(name="wallet_call_key_unique", fields=["operator", "idempotency_key"]),
             models.UniqueConstraint(name="wallet_call_tenant", fields=["operator", "id"]),
             models.CheckConstraint(name="wallet_call_amount_positive", condition=Q(amount_minor__gt=0)),
+            models.UniqueConstraint(
+                name="wallet_call_ledger_unique",
+                fields=["operator", "ledger_sequence"],
+                condition=Q(ledger_sequence__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="wallet_call_numbered_has_moved",
+                condition=Q(ledger_sequence__isnull=True)
+                | Q(ledger_sequence__gte=1, state="accepted", type__in=["wallet.debit", "wallet.credit"]),
+            ),
+            models.CheckConstraint(
+                name="wallet_call_accepted_has_time", condition=~Q(state="accepted") | Q(resolved_at__isnull=False)
+            ),
             models.CheckConstraint(
                 name="wallet_call_due_iff_unresolved",
                 condition=Q(state__in=["pending", "unknown"], next_attempt_at__isnull=False)
@@ -87,6 +103,16 @@ class WalletCall(models.Model):
             # Support searches by the wallet's own reference.
             models.Index(name="wallet_call_reference", fields=["provider_txn_ref"], condition=~Q(provider_txn_ref="")),
             models.Index(name="wallet_call_order", fields=["order_id"], condition=Q(order_id__isnull=False)),
+            # What has moved and has no number yet: empty but for the last second or two.
+            models.Index(
+                name="wallet_call_unnumbered",
+                fields=["operator", "resolved_at", "id"],
+                condition=Q(state="accepted", ledger_sequence__isnull=True, type__in=["wallet.debit", "wallet.credit"]),
+            ),
+            # Reports read the days of the ledger; written when a movement is numbered, so that no purchase waits for it.
+            models.Index(
+                name="wallet_call_ledger_day", fields=["operator", "resolved_at"], condition=Q(ledger_sequence__isnull=False)
+            ),
             models.Index(
                 name="wallet_call_history",
                 fields=["operator", "player", "created_at", "id"],

@@ -173,6 +173,16 @@ class Query:
             return default
         return min(int(value), largest)
 
+    def whole(self, name: str, *, default: int) -> int:
+        """Return a number from 0 up."""
+        value = self._parameters.get(name)
+        if value is None:
+            return default
+        if not _DIGITS.fullmatch(value):
+            self.problems.add(name, "Send a whole number from 0 up.")
+            return default
+        return int(value)
+
     def choices(self, name: str, *, options: Collection[str]) -> list[str]:
         """Return the words of a comma list, all options when it was not sent."""
         value = self._parameters.get(name)

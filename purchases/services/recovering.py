@@ -24,7 +24,7 @@ from purchases.services.refunding import attempt_refund
 from purchases.services.settling import Clock
 from purchases.services.undoing import undo
 from vault.services import cashing, paying, turns
-from wallet import schedule
+from wallet import numbering, schedule
 from wallet import services as wallet
 from wallet.models import Reason, WalletCall
 
@@ -80,7 +80,10 @@ class Pass:
 
 
 def recover_due(*, clock: Clock) -> Pass:
-    """Take up, once each, all rounds and wallet calls that are due now, and return how many there were."""
+    """Take up, once each, all rounds and wallet calls that are due now, and return how many there were.
+
+    Movements that wait for their place in the ledger get it too, so that it goes on without a broker.
+    """
     # What fails now and is due again at once belongs to the next pass.
     [(due,)] = db.rows("SELECT now()", {})
     expired = expire_held(clock=clock, limit=EXPIRED_AT_ONCE)
@@ -89,6 +92,7 @@ def recover_due(*, clock: Clock) -> Pass:
         while True:
             due_rounds, due_calls = _claim(CLAIM_ROUNDS, due), _claim(CLAIM_CALLS, due)
             if not due_rounds and not due_calls:
+                numbering.number_movements()
                 return Pass(taken_rounds, taken_calls, expired)
             jobs = [pool.submit(_in_thread, undo, round_id=row, clock=clock) for row in due_rounds]
             jobs += [pool.submit(_in_thread, ask_again, call_id=row, clock=clock) for row in due_calls]
