@@ -92,7 +92,7 @@ class TestAMovement:
     def test_in_another_currency_carries_the_base_amount_at_its_frozen_rate(
         self, acme: NewOperator, s2s: SignedClient, boxes: dict[str, int]
     ) -> None:
-        services.change_settings(operator=acme.operator, changes={"currencies": "EUR,SEK"})
+        services.change_settings(operator=acme.operator, changes={"currencies": "EUR,SEK"}, at=timezone.now())
         rates.set_rate(base="EUR", quote="SEK", rate="11.5", source="test", at=timezone.now())
         s2s.get("/api/s2s/boxes?currency=SEK")
         buy(s2s, boxes["sure-item"], currency="SEK")
@@ -122,7 +122,7 @@ class TestTheLedger:
     def test_never_shows_a_debit_of_unknown_fate_that_was_rolled_back(
         self, acme: NewOperator, s2s: SignedClient, boxes: dict[str, int], casino: Casino
     ) -> None:
-        services.change_settings(operator=acme.operator, changes={"walletRollback": "true"})
+        services.change_settings(operator=acme.operator, changes={"walletRollback": "true"}, at=timezone.now())
         for fault in (casino.wallet.apply_then(reset()), reset()):
             casino.play(fault)
             buy(s2s, boxes["harbour"])
