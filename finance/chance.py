@@ -1,4 +1,4 @@
-"""What chance allows: how far a healthy box's payout and prizes may stray from its odds. Pure, of the standard library only.
+"""What chance allows: how far a healthy box's payout and prizes may stray from its odds. Pure: it reads and writes nothing.
 
 All tails are upper bounds that hold for any number of draws and any prize table, so that a jackpot won once does not make a
 healthy box look broken: Cramér and Chernoff's for the payout, and Agrawal's (2020) for the prizes' shares. Amounts and weights
@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
+
+import numpy as np
 
 # Pearson's statistic follows its distribution only where a prize is expected this often; rarer ones are looked at together.
 LEAST_EXPECTED: Final = 5
@@ -29,11 +31,10 @@ class Law:
         self.mean: Final = Fraction(sum(value * weight for value, weight in shares.items()), total)
         self.variance: Final = Fraction(sum(value**2 * weight for value, weight in shares.items()), total) - self.mean**2
         self._spread = math.sqrt(self.variance)
-        self._outcomes = [
-            (float(value - self.mean) / self._spread, weight / total)
-            for value, weight in sorted(shares.items())
-            if self._spread
-        ]
+        values = sorted(shares)
+        # Standardised, so that slants are of the same size for every box.
+        self._outcomes = np.array([float(value - self.mean) for value in values]) / (self._spread or 1.0)
+        self._shares = np.array([shares[value] / total for value in values])
 
     def z(self, *, draws: int, payout: int) -> float:
         """Return how many standard deviations the payout of so many draws is off; 0 where nothing was drawn or can vary."""
@@ -56,23 +57,28 @@ class Law:
 
     def _tilted(self, slant: float) -> tuple[float, float]:
         # The cumulant generating function of the standardised payout and its derivative. The largest term is taken out first.
-        highest = max(slant * self._outcomes[0][0], slant * self._outcomes[-1][0])
-        terms = [(outcome, share * math.exp(slant * outcome - highest)) for outcome, share in self._outcomes]
-        mass = math.fsum(term for _, term in terms)
-        return highest + math.log(mass), math.fsum(outcome * term for outcome, term in terms) / mass
+        exponents = slant * self._outcomes
+        highest = float(exponents.max())
+        terms = self._shares * np.exp(exponents - highest)
+        mass = float(terms.sum())
+        return highest + math.log(mass), float(terms @ self._outcomes) / mass
+
+    def _extreme(self, sign: int) -> tuple[float, float]:
+        place = -1 if sign > 0 else 0
+        return float(self._outcomes[place]), float(self._shares[place])
 
     def _rate(self, mean: float) -> float:
         if not mean:
             return 0.0
         sign = 1 if mean > 0 else -1
-        extreme, share = self._outcomes[-1 if sign > 0 else 0]
+        extreme, share = self._extreme(sign)
         if abs(mean) >= abs(extreme):
             return -math.log(share)
         slant = _solve(lambda slant: abs(self._tilted(sign * slant)[1]) >= abs(mean))
         return max(0.0, sign * slant * mean - self._tilted(sign * slant)[0])
 
     def _at_rate(self, rate: float, sign: int) -> float:
-        extreme, share = self._outcomes[-1 if sign > 0 else 0]
+        extreme, share = self._extreme(sign)
         if rate >= -math.log(share):
             return extreme
 
@@ -110,11 +116,15 @@ def prize_test(*, observed: Sequence[int], weights: Sequence[int]) -> PrizeTest 
     entropy, which holds for any counts, is what counts.
     """
     draws, total = sum(observed), sum(weights)
-    cells = sorted((draws * weight / total, count) for count, weight in zip(observed, weights, strict=True))
+    # By what is expected alone: which cells are taken together must not depend on what was drawn.
+    counted = [(draws * weight / total, count) for count, weight in zip(observed, weights, strict=True)]
+    cells: list[tuple[float, int]] = []
     expected, count, pooled = 0.0, 0, 0
-    while cells and (cells[0][0] < LEAST_EXPECTED or 0 < expected < LEAST_EXPECTED):
-        share, seen = cells.pop(0)
-        expected, count, pooled = expected + share, count + seen, pooled + 1
+    for share, seen in sorted(counted, key=lambda cell: cell[0]):
+        if share < LEAST_EXPECTED or 0 < expected < LEAST_EXPECTED:
+            expected, count, pooled = expected + share, count + seen, pooled + 1
+        else:
+            cells.append((share, seen))
     if pooled:
         cells.append((expected, count))
     if len(cells) < 2 or min(share for share, _ in cells) < LEAST_EXPECTED:

@@ -170,7 +170,7 @@ def change_state(*, flag: Flag, state: FlagState, by: By, at: dt.datetime) -> No
         )
 
 
-def open_counts(*, operator_ids: Sequence[int] | None) -> int:
+def count_unresolved(*, operator_ids: Sequence[int] | None) -> int:
     """Return how many flags of these operators, None for all, nobody has closed yet."""
     rows = Flag.objects.filter(state__in=UNRESOLVED)
     return (rows if operator_ids is None else rows.filter(operator__in=operator_ids)).count()

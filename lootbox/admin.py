@@ -68,6 +68,8 @@ NAVIGATION: Sequence[tuple[str, Sequence[tuple[str, str, str, str]]]] = (
         "Money",
         [
             ("Wallet calls", "account_balance_wallet", "wallet_walletcall_changelist", "wallet.view_walletcall"),
+            ("Flags", "flag", "finance_flag_changelist", "finance.view_flag"),
+            ("RTP watch", "query_stats", "finance_rtp_watch", "finance.view_flag"),
             ("Second person", "how_to_reg", "operators_actionrequest_changelist", "operators.view_actionrequest"),
         ],
     ),

@@ -1,1 +1,5 @@
 """The pages of finance, one module each."""
+
+from finance.admin import flags
+
+__all__ = ["flags"]
