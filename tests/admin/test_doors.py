@@ -13,6 +13,8 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from catalog.models import BoxVersion
+from finance.models import Flag
 from lootbox.core.ids import new_id
 from operators import audit, staff
 from operators.admin_base import ReadOnlyAdmin, ScopedAdmin
@@ -29,7 +31,7 @@ from vault.models import InventoryItem, ShippingOrder
 from wallet.models import WalletAttempt, WalletCall
 
 APPEND_ONLY = {
-    "Round", "WalletCall", "Delivery", "AuditEntry", "BoxVersion", "InventoryItem", "Player", "ActionRequest",
+    "Round", "WalletCall", "Delivery", "AuditEntry", "BoxVersion", "InventoryItem", "Player", "ActionRequest", "Flag",
 }  # fmt: skip
 
 
@@ -59,6 +61,14 @@ def full_house(acme: NewOperator, stranger: NewOperator, casino: Casino) -> None
         ActionRequest.objects.create(
             operator=made.operator, action="block_player", subject="u_1", inputs={"key": str(player.pk)}, reason="z",
             requested_by=worker, requested_at=now,
+        )  # fmt: skip
+        Flag.objects.create(
+            operator=made.operator, kind="big_win", cause="draw 1", severity=2, player=player, summary="A big win",
+            evidence={
+                "prize": "Brass Compass", "valueMinor": 480, "priceMinor": 5, "baseCurrency": "EUR", "thresholdMinor": 100,
+                "weight": 1, "totalWeight": 1, "settledAt": now.isoformat(), "round": "r_1",
+            },
+            box_version_id=versions["sure-item"], box=BoxVersion.objects.get(pk=versions["sure-item"]).box, seen_at=now,
         )  # fmt: skip
         with transaction.atomic():
             audit.record(by=By("somebody", "why"), action="test", operator=made.operator, subject="s", at=now)
@@ -165,12 +175,12 @@ class TestRowsOfMoneyDrawsEventsAndTheLog:
 LISTS = {
     "operators_operator", "operators_apikey", "operators_player", "operators_auditentry", "auth_user", "catalog_item",
     "catalog_box", "catalog_boxversion", "catalog_exchangerate", "purchases_round", "wallet_walletcall",
-    "vault_inventoryitem", "vault_shippingorder", "webhooks_delivery", "webhooks_endpoint",
+    "vault_inventoryitem", "vault_shippingorder", "webhooks_delivery", "webhooks_endpoint", "finance_flag",
 }  # fmt: skip
 _CATALOGUE = {"catalog_item", "catalog_box", "catalog_boxversion"}
 _PLAY = {
     "operators_operator", "operators_player", "purchases_round", "vault_inventoryitem", "vault_shippingorder",
-    "webhooks_delivery", "webhooks_endpoint",
+    "webhooks_delivery", "webhooks_endpoint", "finance_flag",
 }  # fmt: skip
 OPEN = {
     staff.PLATFORM_ADMIN: LISTS,
