@@ -95,6 +95,9 @@ class Round(models.Model):
         indexes = [
             models.Index(name="round_player", fields=["operator", "player", "-purchased_at", "-id"]),
             models.Index(name="round_expiry", fields=["expires_at"], condition=Q(state="held")),
+            # Finance reads days: what was drawn on one, what was given back or voided since.
+            models.Index(name="round_settled", fields=["operator", "settled_at"], condition=Q(settled_at__isnull=False)),
+            models.Index(name="round_ended", fields=["operator", "ended_at"], condition=Q(ended_at__isnull=False)),
             models.Index(name="round_recovery", fields=["recover_at"], condition=Q(recover_at__isnull=False)),
         ]
 

@@ -50,6 +50,10 @@ class InventoryItem(models.Model):
         ]
         indexes = [
             models.Index(name="inventory_item_list", fields=["operator", "player", "-created_at", "-id"]),
+            # Finance tells what was unclaimed on a past day; written when an item is resolved, not when it is won.
+            models.Index(
+                name="inventory_item_resolved", fields=["operator", "resolved_at"], condition=Q(resolved_at__isnull=False)
+            ),
             models.Index(name="inventory_item_expiry", fields=["expires_at"], condition=Q(state="unresolved")),
         ]
 

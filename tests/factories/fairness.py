@@ -67,7 +67,7 @@ def held_round(player: Player, versions: Sequence[BoxVersion], *, currency: str 
         Reel(
             operator_id=player.operator_id,
             round=played,
-            position=position,
+            position=position + 1,
             reel_index=position,
             box_version=version,
             bet_minor=version.price_minor,
