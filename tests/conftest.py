@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.test import TransactionTestCase
+from django.test.client import ClientHandler
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -63,6 +64,20 @@ def quick_emptying() -> Iterator[None]:
     """Empty the database after each test that commits in a tenth of the time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty_database())
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_requests() -> Iterator[None]:
+    """Load the middleware once for all test clients: WhiteNoise lists a thousand files each time."""
+    loaded = ClientHandler()
+    loaded.load_middleware()
+
+    def share(handler: ClientHandler) -> None:
+        vars(handler).update({name: value for name, value in vars(loaded).items() if name.startswith("_")})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClientHandler, "load_middleware", share)
         yield
 
 

@@ -1,7 +1,7 @@
 """Emptying the database between tests that commit.
 
 Django's own flush truncates every table and then makes content types and permissions anew, which takes most of a second. Here
-only tables with rows are truncated, and what migrations made stays.
+only tables with rows are emptied, and what migrations made stays.
 """
 
 from functools import cache
@@ -18,9 +18,11 @@ def _which_hold_rows() -> str:
 
 
 def empty_database() -> None:
-    """Truncate every table that holds rows. Ids go on: a process keeps operators and frozen versions by theirs."""
+    """Delete all rows. Ids go on: a process keeps operators and frozen versions by theirs."""
     with connection.cursor() as cursor:
         cursor.execute(_which_hold_rows())
         tables = [table for (table,) in cursor.fetchall()]
         if tables:
-            cursor.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
+            # Triggers, foreign keys' among them, stay silent. Deleting few rows costs a tenth of truncating a table.
+            deletes = "; ".join(f"DELETE FROM {table}" for table in tables)  # noqa: S608
+            cursor.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletes}; COMMIT")
