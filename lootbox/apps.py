@@ -1,4 +1,7 @@
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
+
+from lootbox.core import patience
 
 
 class LootboxConfig(AppConfig):
@@ -7,5 +10,7 @@ class LootboxConfig(AppConfig):
     name = "lootbox"
 
     def ready(self) -> None:
-        """Register the system checks, and make ours the Celery app of every process that sends tasks."""
+        """Register the system checks, limit waits, and make ours the Celery app of every process that sends tasks."""
         from lootbox import celery, checks  # noqa: F401, PLC0415 - both need loaded settings
+
+        connection_created.connect(patience.set_limits, dispatch_uid="patience")

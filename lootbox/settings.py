@@ -77,6 +77,11 @@ DATABASES["default"] |= {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# What the API and recovery wait for at most; 0 is for ever. Pages, reports and migrations take their time.
+LOOTBOX_LOCK_TIMEOUT_S = env.float("LOOTBOX_LOCK_TIMEOUT_S", 1.0)
+LOOTBOX_STATEMENT_TIMEOUT_S = env.float("LOOTBOX_STATEMENT_TIMEOUT_S", 3.0)
+LOOTBOX_IDLE_IN_TRANSACTION_TIMEOUT_S = env.float("LOOTBOX_IDLE_IN_TRANSACTION_TIMEOUT_S", 5.0)
+
 # Redis carries ids and limits only; nothing of value lives there.
 REDIS_URL = env.str("REDIS_URL", embedded.broker_url(LOOTBOX_HOME))
 CELERY_BROKER_URL = REDIS_URL
@@ -132,6 +137,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "lootbox.core.middleware.RequestId",
+    "lootbox.core.middleware.LimitedWaits",
     "lootbox.core.middleware.Sized",
     "lootbox.core.middleware.FramedByNobody",
     "django.middleware.security.SecurityMiddleware",

@@ -11,6 +11,8 @@ from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from lootbox.core import patience
+
 logger = structlog.get_logger(__name__)
 
 MoneyMoved = Literal["none", "debited", "credited", "unknown"]
@@ -63,6 +65,7 @@ class ErrorCode(enum.Enum):
     METHOD_NOT_ALLOWED = ErrorSpec(405, False, "This address does not answer that method.")
     PAYLOAD_TOO_LARGE = ErrorSpec(413, False, "The body is larger than 64 KiB.")
     RATE_LIMITED = ErrorSpec(429, True, "Too many requests. Wait for Retry-After seconds.")
+    SERVICE_UNAVAILABLE = ErrorSpec(503, True, "The platform's database did not answer in time. Send the same request again.")
     INTERNAL_ERROR = ErrorSpec(500, True, "Something went wrong on our side. Send the same request again.")
 
 
@@ -133,12 +136,16 @@ def error_body(error: ApiError, *, request_id: str, moves_money: bool) -> dict[s
 def answer_error(exc: Exception, context: dict[str, Any]) -> Response:
     """Answer any exception out of a view; DRF's exception handler.
 
-    What is not an `ApiError` or a refusal of the framework is a defect: it is logged and answered as `INTERNAL_ERROR`, on a
-    call that could move money with `moneyMoved: unknown`, because then only a retry can tell.
+    A database that is away, stuck or too busy is `SERVICE_UNAVAILABLE`. What else is not an `ApiError` or a refusal of the
+    framework is a defect: it is logged and answered as `INTERNAL_ERROR`. On a call that could move money both carry
+    `moneyMoved: unknown`, because then only a retry can tell.
     """
     moves_money = getattr(context["view"], "moves_money", False)
     error = _translate(exc)
-    if error is None:
+    if error is None and patience.is_passing(exc):
+        logger.warning("database_unavailable", reason=str(exc))
+        error = ApiError(ErrorCode.SERVICE_UNAVAILABLE, money_moved="unknown" if moves_money else None, retry_after=1)
+    elif error is None:
         logger.error("request_failed", exc_info=exc)
         error = ApiError(ErrorCode.INTERNAL_ERROR, money_moved="unknown" if moves_money else None)
     request_id = getattr(context["request"], "request_id", "")

@@ -9,6 +9,8 @@ from django.middleware.locale import LocaleMiddleware
 from django.utils.deprecation import MiddlewareMixin
 from ulid import ULID
 
+from lootbox.core import patience
+
 
 class RequestId:
     """Give each request an id: in the log lines, in the header `X-Request-Id`, and in errors (contract section 1)."""
@@ -28,6 +30,21 @@ class RequestId:
             structlog.contextvars.clear_contextvars()
         response["X-Request-Id"] = request_id
         return response
+
+
+class LimitedWaits:
+    """Let no request of the APIs wait for the database for long."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        """Wrap the rest of the request's way."""
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request, with the limits where it is one of the APIs."""
+        if not request.path_info.startswith("/api/"):
+            return self._get_response(request)
+        with patience.limited():
+            return self._get_response(request)
 
 
 class FramedByNobody:

@@ -16,7 +16,7 @@ import structlog
 from django.conf import settings
 from django.db import connections
 
-from lootbox.core import db
+from lootbox.core import db, patience
 from operators.models import Operator
 from purchases import statements
 from purchases.services.expiring import expire_held
@@ -163,7 +163,8 @@ def _claim(sql: str, due: dt.datetime) -> list[UUID]:
 
 def _in_thread(job: Callable[..., None], **arguments: Any) -> None:
     try:
-        job(**arguments)
+        with patience.limited():
+            job(**arguments)
     except Exception:
         # One row that can't be taken on must not stop the others; it is due again when its lease ends, and stays visible.
         logger.exception("recovery_failed", **{name: str(value) for name, value in arguments.items() if name != "clock"})

@@ -18,6 +18,7 @@ export function explain({ code, message, moneyMoved, mayRepeat, fields }) {
     ACTION_IN_PROGRESS: [t("Still working on it"), t("Your last click is being handled. Try again in a moment: no money moves twice.")],
     RATE_LIMITED: [t("A little too fast"), t("Wait a moment, then try again.")],
     INTERNAL_ERROR: [t("Something went wrong on our side"), t("Try again: no money moves twice.")],
+    SERVICE_UNAVAILABLE: [t("Something went wrong on our side"), t("Try again: no money moves twice.")],
     INSUFFICIENT_FUNDS: [t("Your balance is too low"), t("Nothing was charged. Top up at the casino, then open the box again.")],
     PLAYER_BLOCKED: [t("Playing is paused for you"), t("A limit of yours or of the casino's applies. Nothing was charged. Ask the casino's support if you have questions.")],
     BOX_NOT_PLAYABLE: [t("This box has changed"), t("A new version is out, with new odds or a new price. Nothing was charged. Look at it again before you open it.")],

@@ -6,6 +6,7 @@ from django.core.management.base import CommandParser
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from lootbox.core import patience
 from lootbox.core.commands import PlainCommand
 from purchases.services.recovering import recover_due
 
@@ -30,7 +31,8 @@ class Command(PlainCommand):
         taken = {"rounds": 0, "calls": 0, "expired": 0}
         while True:
             try:
-                done = recover_due(clock=timezone.now)
+                with patience.limited():
+                    done = recover_due(clock=timezone.now)
             except OperationalError as error:
                 if options["once"]:
                     raise
