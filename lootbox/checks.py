@@ -9,6 +9,9 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
+from lootbox import gunicorn
+from purchases import statements
+
 BOOLEANS: Final = ("LOOTBOX_PRODUCTION", "LOOTBOX_ALLOW_PRIVATE_URLS", "LOOTBOX_PREPARED_STATEMENTS")
 BOOLEAN_WORDS: Final = frozenset({"true", "false", "1", "0", "yes", "no", "on", "off"})
 
@@ -75,3 +78,15 @@ def times_are_positive(**_: Any) -> Sequence[CheckMessage]:
         for name, seconds in values.items()
         if not seconds or min(seconds) <= 0
     ]
+
+
+@register(Tags.compatibility)
+def a_wallet_call_fits(**_: Any) -> Sequence[CheckMessage]:
+    """Refuse times by which a call would outlive the lease that covers it, or a restart that waits for it."""
+    lease_s = settings.LOOTBOX_WALLET_TIMEOUT_S + statements.LEASE_MARGIN_S
+    refusals = []
+    if lease_s >= settings.LOOTBOX_ABANDON_AFTER_S:
+        refusals.append(("E008", f"LOOTBOX_ABANDON_AFTER_S must be more than {lease_s:g}, the wallet's timeout and a margin."))
+    if gunicorn.graceful_timeout <= settings.LOOTBOX_WALLET_TIMEOUT_S:
+        refusals.append(("E009", f"LOOTBOX_WALLET_TIMEOUT_S must be less than {gunicorn.graceful_timeout}, as restarts wait."))
+    return [Error(message, hint="Correct it or leave it out.", id=f"lootbox.{number}") for number, message in refusals]

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django import forms
 
+from lootbox.core import db
 from lootbox.core.ids import Prefix, public_id
 from lootbox.core.wording import money
 from operators.guided import Doing, Guided, ReasonForm, Refused
@@ -84,7 +85,7 @@ class RefundRound(Guided):
             player=row.player.external_id,
             round_public_id=doing.subject,
             idempotency_key=None,
-            clock=doing.clock,
+            clock=db.clock,
             witness=entry,
         )
         return f"{money(row.bet_minor, row.currency)} went back to {row.player.external_id}; the round is {done.facts.status}."
@@ -117,7 +118,7 @@ class AskWallet(_OnCalls):
     def perform(self, doing: Doing) -> str:
         """Make the call due."""
         entry = doing.entry(before={"attempts": doing.row.attempts}, after={})
-        resolving.ask_now(call=doing.row, at=doing.clock(), witness=entry)
+        resolving.ask_now(call=doing.row, witness=entry)
         return "The wallet is asked within seconds. Reload the page to see its answer."
 
 

@@ -472,7 +472,8 @@ PAYOUT: Final = """
 WITH call AS (
     UPDATE wallet_walletcall
     SET state = %(state)s::text, error_code = %(error_code)s, provider_txn_ref = %(txn_ref)s, balance_after_minor = %(balance)s,
-        next_attempt_at = %(next_attempt_at)s, resolved_at = CASE WHEN %(state)s::text = 'accepted' THEN %(at)s::timestamptz END
+        next_attempt_at = CASE WHEN %(state)s::text <> 'accepted' THEN now() + make_interval(secs => %(again_in_s)s) END,
+        resolved_at = CASE WHEN %(state)s::text = 'accepted' THEN %(at)s::timestamptz END
     WHERE id = %(call)s AND state IN ('pending', 'unknown') AND attempts = %(attempt)s
     RETURNING id, attempts
 ), attempt AS (
@@ -492,7 +493,7 @@ def record_payout(
     attempt: int,
     action_id: UUID | None,
     outcome: Outcome,
-    next_attempt_at: dt.datetime,
+    again_in_s: float,
     started_at: dt.datetime,
     at: dt.datetime,
 ) -> bool:
@@ -510,7 +511,7 @@ def record_payout(
         "state": (
             CallState.ACCEPTED if accepted else CallState.PENDING if outcome.fate == "refused" else CallState.UNKNOWN
         ).value,
-        "next_attempt_at": None if accepted else next_attempt_at,
+        "again_in_s": again_in_s,
         "started_at": started_at,
         "fate": outcome.fate.value,
         "error_code": outcome.error_code or "",

@@ -7,6 +7,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from lootbox.core import db
 from lootbox.core.pagination import Page, decode_cursor
 from operators.views import S2SView
 from purchases import history, limits, selectors
@@ -55,7 +56,7 @@ class CancelView(S2SView):
             player=player,
             round_public_id=public_id,
             idempotency_key=key,
-            clock=timezone.now,
+            clock=db.clock,
         )
         return Response(cancelled.as_json(), headers=REPLAYED if cancelled.replayed else {})
 

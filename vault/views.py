@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from lootbox.core import db
 from lootbox.core.fields import Query
 from lootbox.core.pagination import decode_cursor
 from operators.views import S2SView
@@ -46,7 +46,7 @@ class CashoutView(S2SView):
             inventory_item_id=item_id,
             currency=currency,
             idempotency_key=key,
-            clock=timezone.now,
+            clock=db.clock,
         )
         return Response(cashed.as_json(), headers=REPLAYED if cashed.replayed else {})
 
@@ -86,7 +86,7 @@ class OrdersView(S2SView):
         """Answer the order that was made; the operator charges its player itself."""
         body = self.read_body()
         order = read_order(body, operator=self.operator, player=read_player(body))
-        ordered = ordering.create_order(request=order, charge_in=None, clock=timezone.now)
+        ordered = ordering.create_order(request=order, charge_in=None, clock=db.clock)
         return Response(ordered.as_json(), status=201, headers=REPLAYED if ordered.replayed else {})
 
 

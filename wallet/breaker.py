@@ -1,11 +1,9 @@
 """The circuit breaker: a wallet that keeps leaving debits unresolved gets no new ones for a while (credits go on)."""
 
-import datetime as dt
 from typing import Final
 
 from lootbox.core import db
 from operators.models import Operator
-from wallet.models import Breaker
 
 OPENS_AFTER: Final = 5
 FIRST_PAUSE_S: Final = 2.0
@@ -32,7 +30,13 @@ def debit_failed(*, operator: Operator) -> None:
     )
 
 
-def pause_left(*, operator: Operator, at: dt.datetime) -> float:
+PAUSE_LEFT: Final = """
+SELECT EXTRACT(EPOCH FROM open_until - now())::float8 FROM wallet_breaker
+WHERE operator_id = %(operator)s AND open_until > now()
+"""
+
+
+def pause_left(*, operator: Operator) -> float:
     """Return for how many seconds no new debit goes out; 0 for a closed breaker."""
-    breaker = Breaker.objects.filter(operator=operator, open_until__gt=at).first()
-    return (breaker.open_until - at).total_seconds() if breaker and breaker.open_until else 0.0
+    found = db.rows(PAUSE_LEFT, {"operator": operator.pk})
+    return float(found[0][0]) if found else 0.0

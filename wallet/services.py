@@ -38,7 +38,7 @@ def balance(*, operator: Operator, player: Player, currency: str, at: dt.datetim
 
     Asks no wallet that has not answered lately. Refuses to run inside a transaction.
     """
-    if not operator.wallet_url or breaker.pause_left(operator=operator, at=at):
+    if not operator.wallet_url or breaker.pause_left(operator=operator):
         return None
     try:
         return client.balance(

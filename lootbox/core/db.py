@@ -1,5 +1,6 @@
 """The words of the database: a phase that commits by itself, and a prepared statement that is one round trip."""
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,16 @@ Witness = Callable[[], object]
 def phase() -> transaction.Atomic:
     """Return the context of one phase: committed when it ends, and refused inside another transaction."""
     return transaction.atomic(durable=True)
+
+
+def clock() -> dt.datetime:
+    """Return the database's time: what is due, or still under way, must not hang on which process is asked.
+
+    It costs a round trip; on the hot path the statements themselves say `now()`.
+    """
+    [(now,)] = rows("SELECT clock_timestamp()", {})
+    at: dt.datetime = now
+    return at
 
 
 def rows(sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:

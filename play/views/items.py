@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from lootbox.core import db
 from lootbox.core.pagination import decode_cursor
 from play.serializers import read_wallet_key
 from play.views.base import PlayView
@@ -48,7 +48,7 @@ class CashbackView(PlayView):
             inventory_item_id=item_id,
             currency=currency,
             idempotency_key=key,
-            clock=timezone.now,
+            clock=db.clock,
         )
         return Response(cashed.as_json(), headers=REPLAYED if cashed.replayed else {})
 
@@ -70,7 +70,7 @@ class OrdersView(PlayView):
     def post(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
         """Charge the player for shipping in the session's currency, and answer the order that was made."""
         order = read_order(self.read_body(), operator=self.operator, player=self.player)
-        ordered = ordering.create_order(request=order, charge_in=self.session.currency, clock=timezone.now)
+        ordered = ordering.create_order(request=order, charge_in=self.session.currency, clock=db.clock)
         return Response(ordered.as_json(), status=201, headers=REPLAYED if ordered.replayed else {})
 
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from lootbox.core import db
 from lootbox.core.pagination import decode_cursor
 from operators.models import MYSTERY_BOX
 from play import selectors
@@ -64,7 +65,7 @@ class CancelRoundView(PlayView):
             player=self.player,
             round_public_id=public_id,
             idempotency_key=key,
-            clock=timezone.now,
+            clock=db.clock,
         )
         return Response(cancelled.as_json(), headers=REPLAYED if cancelled.replayed else {})
 

@@ -220,7 +220,7 @@ def _make_way(request: PurchaseRequest, new: NewRound, secrets: SeedSource) -> C
     if player.blocked:
         raise ApiError(ErrorCode.PLAYER_BLOCKED, money_moved="none")
     _check_playable(operator, {reel.box_version_id for reel in new.reels})
-    pause = breaker.pause_left(operator=operator, at=new.at) if new.debit else 0.0
+    pause = breaker.pause_left(operator=operator) if new.debit else 0.0
     if pause:
         message = "The operator's wallet has not answered lately, so no new purchase is tried for a moment."
         raise ApiError(ErrorCode.WALLET_UNAVAILABLE, message, money_moved="none", retry_after=max(1, round(pause)))

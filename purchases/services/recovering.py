@@ -122,7 +122,7 @@ def pay_again(*, operator: Operator, call: WalletCall, clock: Clock) -> None:
         attempt=again.attempts,
         action_id=None,
         outcome=outcome,
-        next_attempt_at=schedule.next_attempt(attempts=again.attempts, at=at),
+        again_in_s=schedule.wait_s(attempts=again.attempts),
         started_at=started_at,
         at=at,
     )

@@ -2,6 +2,8 @@
 
 import datetime as dt
 
+from django.db.models.functions import Now
+
 from lootbox.core import db
 from lootbox.core.errors import ApiError, ErrorCode
 from purchases.models import Round, RoundState
@@ -24,13 +26,13 @@ def refusal(*, call: WalletCall) -> str | None:
     return None
 
 
-def ask_now(*, call: WalletCall, at: dt.datetime, witness: db.Witness) -> None:
+def ask_now(*, call: WalletCall, witness: db.Witness) -> None:
     """Have recovery ask the wallet at once. Raises `ACTION_IN_PROGRESS` for a call that is under way or decided."""
     with db.phase():
-        due = WalletCall.objects.filter(pk=call.pk, state=CallState.UNKNOWN).update(next_attempt_at=at)
+        due = WalletCall.objects.filter(pk=call.pk, state=CallState.UNKNOWN).update(next_attempt_at=Now())
         if due and call.reason == Reason.PURCHASE and call.round_id is not None:
             due = Round.objects.filter(pk=call.round_id, state=RoundState.UNDOING, recover_at__isnull=False).update(
-                recover_at=at
+                recover_at=Now()
             )
         if not due:
             raise ApiError(ErrorCode.ACTION_IN_PROGRESS, "The wallet is being asked already, or has answered. Look again.")
@@ -62,7 +64,7 @@ def resolve(*, call: WalletCall, taken: bool, reference: str, at: dt.datetime, w
             resolved_at=at,
         )
         if locked.reason == Reason.PURCHASE:
-            Round.objects.filter(pk=round_.pk).update(recover_at=at)
+            Round.objects.filter(pk=round_.pk).update(recover_at=Now())
         elif locked.reason == Reason.REFUND:
             end_round(operator=round_.operator, round_=round_, at=at)
         witness()

@@ -189,7 +189,7 @@ class Win:
             attempt=1,
             action_id=action_id,
             outcome=outcome,
-            next_attempt_at=schedule.next_attempt(attempts=1, at=at),
+            again_in_s=schedule.wait_s(attempts=1),
             started_at=started_at,
             at=at,
         )

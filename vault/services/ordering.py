@@ -189,7 +189,7 @@ def _cost(operator: Operator, charge_in: str | None, at: dt.datetime) -> _Cost:
     amount_minor = convert(amount_minor=base_minor, source=operator.base_currency, target=charge_in, rate=rate.rate)
     if amount_minor > 0 and not operator.wallet_url:
         raise ApiError(ErrorCode.WALLET_UNAVAILABLE, "The operator has no wallet address yet. Set walletUrl, then try again.")
-    pause = breaker.pause_left(operator=operator, at=at) if amount_minor > 0 else 0.0
+    pause = breaker.pause_left(operator=operator) if amount_minor > 0 else 0.0
     if pause:
         message = "The operator's wallet has not answered lately, so nothing new is tried for a moment."
         raise ApiError(ErrorCode.WALLET_UNAVAILABLE, message, money_moved="none", retry_after=max(1, round(pause)))

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from lootbox.core import db
 from lootbox.core.ids import Prefix, public_id
@@ -152,7 +153,7 @@ def owe_refund(*, order: ShippingOrder, at: dt.datetime) -> None:
         at=at,
         order_id=order.pk,
     )
-    WalletCall.objects.filter(pk=call.pk).update(attempts=0, maybe_sent=False, last_attempt_at=None, next_attempt_at=at)
+    WalletCall.objects.filter(pk=call.pk).update(attempts=0, maybe_sent=False, last_attempt_at=None, next_attempt_at=Now())
 
 
 def _follow_debit(order: ShippingOrder, debit: WalletCall, at: dt.datetime) -> None:

@@ -4,9 +4,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.db import OperationalError, connection
-from django.utils import timezone
 
-from lootbox.core import patience
+from lootbox.core import db, patience
 from lootbox.core.commands import PlainCommand
 from purchases.services.recovering import recover_due
 
@@ -32,7 +31,7 @@ class Command(PlainCommand):
         while True:
             try:
                 with patience.limited():
-                    done = recover_due(clock=timezone.now)
+                    done = recover_due(clock=db.clock)
             except OperationalError as error:
                 if options["once"]:
                     raise
