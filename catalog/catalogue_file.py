@@ -13,8 +13,8 @@ ITEM_FIELDS: Final = ("sku", "name", "type", "valueMinor", "cashbackMinor", "shi
 BOX_FIELDS: Final = ("slug", "name", "priceMinor", "active", "refundable", "image", "attributes", "prizes")
 MAX_NAME: Final = 200
 MAX_PAYLOAD_TEXT: Final = 10_000
-_WORD = re.compile(r"[A-Za-z0-9_-]+")
-_ADDRESS = re.compile(r"(https?://|/)\S+")
+WORD: Final = re.compile(r"[A-Za-z0-9_-]+")
+ADDRESS: Final = re.compile(r"(https?://|/)\S+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ class _Entry(Reader):
     def word(self, name: str, *, seen: dict[str, str], maximum: int = 100) -> str:
         """Return a key that can stand in a query string, between commas."""
         text = self.key(name, seen=seen, maximum=maximum)
-        if text and not _WORD.fullmatch(text):
+        if text and not WORD.fullmatch(text):
             self.wrong(name, "Use only the characters A-Z a-z 0-9 _ and -.")
         return text
 
@@ -125,7 +125,7 @@ class _Entry(Reader):
         if self.data.get(name) is None:
             return ""
         text = self.text(name, maximum=2048)
-        if text and not _ADDRESS.fullmatch(text):
+        if text and not ADDRESS.fullmatch(text):
             self.wrong(name, "Write an http or https address, a path from the root, or null.")
         return text
 
@@ -267,19 +267,19 @@ def _payload(bonus: _Entry) -> dict[str, Any] | None:
     if not isinstance(payload, dict):
         bonus.wrong("payload", "Write an object.")
         return None
-    _check_payload(payload, problems=bonus.problems, path=bonus.at("payload"))
+    check_payload(payload, problems=bonus.problems, path=bonus.at("payload"))
     return payload
 
 
-def _check_payload(value: Any, *, problems: Problems, path: str) -> None:
+def check_payload(value: Any, *, problems: Problems, path: str) -> None:
     """Note texts that the API would refuse and numbers that a program in another language could misread."""
     if isinstance(value, dict):
         for key, child in value.items():
-            _check_payload(key, problems=problems, path=path)
-            _check_payload(child, problems=problems, path=f"{path}.{key}" if key.isprintable() else path)
+            check_payload(key, problems=problems, path=path)
+            check_payload(child, problems=problems, path=f"{path}.{key}" if key.isprintable() else path)
     elif isinstance(value, list):
         for index, child in enumerate(value):
-            _check_payload(child, problems=problems, path=f"{path}[{index}]")
+            check_payload(child, problems=problems, path=f"{path}[{index}]")
     elif isinstance(value, str):
         Reader({path: value}, problems=problems).text(path, minimum=0, maximum=MAX_PAYLOAD_TEXT)
     elif not _is_number(value) and value is not None and not isinstance(value, bool):

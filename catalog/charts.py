@@ -6,17 +6,15 @@ from typing import Final
 
 from django.template.loader import render_to_string
 
-from catalog.figures import share
+from catalog.figures import Table, share
 from catalog.simulation import Simulation
 
 MOST_ROWS: Final = 24
-LABEL_LENGTH: Final = 28
+LABEL_LENGTH: Final = 40
 # In the units of the drawing, which is scaled to the width it has.
-WIDTH: Final = 720
-LEFT: Final = 210
-BAR: Final = 9
-ROW: Final = 30
-LONGEST: Final = 370
+WIDTH: Final = 400
+BAR: Final = 8
+ROW: Final = 50
 SHORTEST: Final = 1.5
 COLOURS: Final = ("#0a7f5a", "#d97706")
 
@@ -46,7 +44,6 @@ class Row:
     label: str
     text: str
     y: int
-    text_x: float
     bars: tuple[Bar, Bar]
 
 
@@ -70,9 +67,27 @@ def bars(*, title: str, names: tuple[str, str], series: Sequence[Series]) -> Cha
     """Return two bars for each of the first prizes, in their order; `names` say what the two are."""
     shown = series[:MOST_ROWS]
     most = max((share for one in shown for share in one.shares), default=0) or 1
-    rows = [_row(one, 44 + index * ROW, most) for index, one in enumerate(shown)]
-    legend = [(name, colour, LEFT + place * 170) for place, (name, colour) in enumerate(zip(names, COLOURS, strict=True))]
-    return Chart(title, legend, rows, len(series) - len(shown), WIDTH, 56 + len(rows) * ROW)
+    rows = [_row(one, 48 + index * ROW, most) for index, one in enumerate(shown)]
+    legend = [(name, colour, place * 150) for place, (name, colour) in enumerate(zip(names, COLOURS, strict=True))]
+    return Chart(
+        title, legend, rows, len(series) - len(shown), WIDTH, 42 + len(rows) * ROW + (20 if len(series) > len(shown) else 0)
+    )
+
+
+def table_chart(table: Table, *, locale: str) -> Chart:
+    """Return how likely each prize is beside how much of the payout it makes."""
+    return bars(
+        title="Odds, and where the payout goes",
+        names=("odds", "part of the payout"),
+        series=[
+            Series(
+                line.name.get(locale) or "without a name",
+                (line.weight / table.total_weight if table.total_weight else 0.0, table.payout_share(line)),
+                table.odds(line),
+            )
+            for line in table.lines
+        ],
+    )
 
 
 def simulated(*, title: str, names: Sequence[str], simulation: Simulation) -> Chart:
@@ -90,8 +105,8 @@ def simulated(*, title: str, names: Sequence[str], simulation: Simulation) -> Ch
 
 def _row(one: Series, y: int, most: float) -> Row:
     first, second = (
-        Bar(y - 12 + place * (BAR + 1), round(max(LONGEST * share / most, SHORTEST if share else 0), 1), colour)
+        Bar(y + 7 + place * (BAR + 2), round(max(WIDTH * share / most, SHORTEST if share else 0), 1), colour)
         for place, (share, colour) in enumerate(zip(one.shares, COLOURS, strict=True))
     )
     label = one.label if len(one.label) <= LABEL_LENGTH else f"{one.label[: LABEL_LENGTH - 1]}…"
-    return Row(label, one.text, y, LEFT + max(first.width, second.width) + 8, (first, second))
+    return Row(label, one.text, y, (first, second))

@@ -61,10 +61,3 @@ def share(part: int, whole: int) -> str:
         digits += 1
     scaled = (2 * 100 * part * 10**digits + whole) // (2 * whole)
     return f"{scaled // 10**digits:,}.{scaled % 10**digits:0{digits}} %"
-
-
-def points(bps: int | None) -> str:
-    """Return basis points such as `4.40 %`."""
-    if bps is None:
-        return "-"
-    return f"{'-' if bps < 0 else ''}{abs(bps) // 100:,}.{abs(bps) % 100:02} %"

@@ -164,6 +164,123 @@ class Prize(models.Model):
         return f"{self.version_id}[{self.index}]"
 
 
+class DraftState(models.TextChoices):
+    """Where a draft stands: being worked on, or at its end."""
+
+    OPEN = "open"
+    PUBLISHED = "published"
+    DISCARDED = "discarded"
+
+
+class BoxDraft(models.Model):
+    """What a box is to become: worked on freely, checked and frozen into a version when it is published.
+
+    `box` is empty for a box that does not exist yet. While `scheduled_for` is set the draft can't be edited, because
+    `scheduled_digest` says what exactly was agreed to.
+    """
+
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="+")
+    box = models.ForeignKey(Box, on_delete=models.PROTECT, db_constraint=False, null=True, related_name="drafts")
+    slug = models.CharField(max_length=100)
+    based_on = models.ForeignKey(BoxVersion, on_delete=models.PROTECT, db_constraint=False, null=True, related_name="+")
+    name = models.JSONField(default=dict)
+    price_minor = models.BigIntegerField(default=0)
+    image_url = models.CharField(max_length=2048, blank=True, default="")
+    image_webp_url = models.CharField(max_length=2048, blank=True, default="")
+    image_alt = models.JSONField(default=dict, blank=True)
+    refundable = models.BooleanField(default=True)
+    attributes = models.JSONField(default=dict, blank=True)
+
+    state = models.CharField(max_length=9, choices=DraftState, default=DraftState.OPEN)
+    version = models.ForeignKey(BoxVersion, on_delete=models.PROTECT, db_constraint=False, null=True, related_name="+")
+    created_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField()
+    edited_by = models.CharField(max_length=150)
+    edited_at = models.DateTimeField()
+
+    scheduled_for = models.DateTimeField(null=True)
+    scheduled_by = models.CharField(max_length=150, blank=True, default="")
+    scheduled_confirmed_by = models.CharField(max_length=150, blank=True, default="")
+    scheduled_reason = models.TextField(blank=True, default="")
+    scheduled_digest = models.CharField(max_length=64, blank=True, default="")
+    trouble = models.TextField(blank=True, default="", help_text="Why a scheduled publication did not happen.")
+
+    class Meta:
+        verbose_name = "draft"
+        indexes = [
+            models.Index(name="box_draft_due", fields=["scheduled_for"], condition=Q(scheduled_for__isnull=False)),
+        ]
+        constraints = [
+            models.UniqueConstraint(name="box_draft_one_open", fields=["operator", "slug"], condition=Q(state=DraftState.OPEN)),
+            models.UniqueConstraint(name="box_draft_tenant", fields=["operator", "id"]),
+            models.CheckConstraint(name="box_draft_price_not_negative", condition=Q(price_minor__gte=0)),
+            models.CheckConstraint(
+                name="box_draft_published_as_version",
+                condition=Q(state=DraftState.PUBLISHED, version__isnull=False)
+                | (~Q(state=DraftState.PUBLISHED) & Q(version__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="box_draft_scheduled_by_somebody",
+                condition=Q(scheduled_for__isnull=True, scheduled_by="", scheduled_digest="")
+                | (Q(state=DraftState.OPEN, scheduled_for__isnull=False) & ~Q(scheduled_by="") & ~Q(scheduled_digest="")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Return the slug of the box."""
+        return self.slug
+
+
+class DraftPrize(models.Model):
+    """One line of a draft's prize table. An item is named and valued as it is when the draft is published."""
+
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="+")
+    draft = models.ForeignKey(BoxDraft, on_delete=models.CASCADE, db_constraint=False, related_name="prizes")
+    index = models.PositiveIntegerField()
+    kind = models.CharField(max_length=5, choices=PrizeKind)
+    item = models.ForeignKey(Item, on_delete=models.PROTECT, db_constraint=False, null=True, related_name="+")
+    name = models.JSONField(default=dict)
+    value_minor = models.BigIntegerField(default=0)
+    weight = models.BigIntegerField()
+    bonus_code = models.CharField(max_length=100, blank=True, default="")
+    bonus_payload: "models.JSONField[Any, Any]" = models.JSONField(null=True)
+
+    class Meta:
+        ordering = ["draft", "index"]
+        constraints = [
+            models.UniqueConstraint(name="draft_prize_index_unique", fields=["draft", "index"]),
+            models.CheckConstraint(name="draft_prize_weight_not_negative", condition=Q(weight__gte=0)),
+            models.CheckConstraint(name="draft_prize_value_not_negative", condition=Q(value_minor__gte=0)),
+            models.CheckConstraint(
+                name="draft_prize_item_iff_item",
+                condition=Q(kind=PrizeKind.ITEM, item__isnull=False) | (~Q(kind=PrizeKind.ITEM) & Q(item__isnull=True)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Return draft and place."""
+        return f"{self.draft_id}[{self.index}]"
+
+
+class CatalogueUpload(models.Model):
+    """A catalogue file that somebody uploaded: previewed, then imported or left."""
+
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="+")
+    file_name = models.CharField(max_length=200)
+    content = models.TextField()
+    sha256 = models.CharField(max_length=64)
+    uploaded_by = models.CharField(max_length=150)
+    uploaded_at = models.DateTimeField()
+    imported_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "catalogue file"
+
+    def __str__(self) -> str:
+        """Return the file's name."""
+        return self.file_name
+
+
 class ExchangeRate(models.Model):
     """What one unit of `base` was worth in `quote` from `at` on. Rows are only ever added; the newest counts."""
 

@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from django.db import transaction
 from django.db.models import Max
@@ -14,12 +14,19 @@ from catalog.signals import box_published
 from lootbox.core.errors import ApiError, ErrorCode
 from lootbox.core.money import MAX_MINOR
 from lootbox.core.strict_json import canonical
+from lootbox.core.wording import money, points
 from operators import audit
 from operators.audit import By
 from operators.models import Operator
 
 ALGORITHM_KEY: Final = "hmac_sha256_v1"
 LOWEST_EDGE_BPS: Final = -2_000_000_000
+
+
+class _Priced(TypedDict):
+    operator: Operator
+    price_minor: int
+    prizes: "Sequence[PrizeLine]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +60,8 @@ def publish(*, box: Box, price_minor: int, prizes: Sequence[PrizeLine], at: dt.d
     with transaction.atomic():
         operator = lock_catalogue(operator_id=box.operator_id)
         box = Box.objects.select_for_update(no_key=True, of=("self",)).get(pk=box.pk)
-        if wrong := problems(operator=operator, price_minor=price_minor, prizes=prizes):
+        table: _Priced = {"operator": operator, "price_minor": price_minor, "prizes": prizes}
+        if wrong := problems(**table) or limit_problems(**table):
             raise ApiError(ErrorCode.VALIDATION_FAILED, fields=wrong)
         number = 1 + (box.versions.aggregate(latest=Max("number"))["latest"] or 0)
         snapshot = snapshot_of(operator=operator, box=box, number=number, price_minor=price_minor, prizes=prizes)
@@ -135,6 +143,33 @@ def _field_problems(operator: Operator, price_minor: int, prizes: Sequence[Prize
             yield f"prizes[{index}].item", f"The item is valued in {line.item.currency}, the box in {operator.base_currency}."
 
 
+def limit_problems(*, operator: Operator, price_minor: int, prizes: Sequence[PrizeLine]) -> dict[str, str]:
+    """Return what the operator's own limits keep from being published: a sentence by the field's path.
+
+    Asked of a table that has no other problem. Without limits, which is the default, nothing.
+    """
+    found: dict[str, str] = {}
+    edge = house_edge_bps(price_minor=price_minor, prizes=prizes)
+    lowest, highest, largest = operator.house_edge_min_bps, operator.house_edge_max_bps, operator.prize_max_minor
+    if lowest is not None and edge < lowest:
+        found["prizes"] = (
+            f"The house edge is {points(edge)}, and {operator.name} publishes none below {points(lowest)}. "
+            "Raise the price, or lower values or weights of the larger prizes."
+        )
+    if highest is not None and edge > highest:
+        found["prizes"] = (
+            f"The house edge is {points(edge)}, and {operator.name} publishes none above {points(highest)}. "
+            "Lower the price, or raise values or weights of the larger prizes."
+        )
+    for index, line in enumerate(prizes):
+        if largest is not None and line.value_minor > largest:
+            found[f"prizes[{index}].valueMinor"] = (
+                f"It is worth {money(line.value_minor, operator.base_currency)}, and {operator.name} gives no prize above "
+                f"{money(largest, operator.base_currency)}."
+            )
+    return found
+
+
 def house_edge_bps(*, price_minor: int, prizes: Sequence[PrizeLine]) -> int:
     """Return what the house keeps of a price on average, in basis points, rounded half up; below 0 when it pays more out."""
     staked = price_minor * sum(line.weight for line in prizes)
@@ -165,6 +200,38 @@ def snapshot_of(*, operator: Operator, box: Box, number: int, price_minor: int, 
             ],
         }
     )
+
+
+def is_published(*, version: BoxVersion, operator: Operator, price_minor: int, prizes: Sequence[PrizeLine]) -> bool:
+    """Return whether publishing this table would make the same version again, but for its number."""
+    snapshot = snapshot_of(operator=operator, box=version.box, number=version.number, price_minor=price_minor, prizes=prizes)
+    # The snapshot holds neither translations nor what a bonus entitles to.
+    return snapshot == bytes(version.snapshot) and all(
+        getattr(prize, name) == value
+        for prize, line in zip(version.prizes.all(), prizes, strict=True)
+        for name, value in published_fields(line).items()
+    )
+
+
+def current_version(*, box: Box) -> BoxVersion | None:
+    """Return the version that can be bought, with its prizes, None before the first."""
+    return BoxVersion.objects.filter(box=box, superseded_at=None).select_related("box").prefetch_related("prizes__item").first()
+
+
+def published_lines(*, version: BoxVersion) -> list[PrizeLine]:
+    """Return the prize table of a version as it was published."""
+    return [
+        PrizeLine(
+            weight=prize.weight,
+            kind=PrizeKind(prize.kind),
+            name=prize.name,
+            value_minor=prize.value_minor,
+            item=prize.item,
+            bonus_code=prize.bonus_code,
+            bonus_payload=prize.bonus_payload,
+        )
+        for prize in version.prizes.all()
+    ]
 
 
 def published_fields(line: PrizeLine) -> dict[str, Any]:

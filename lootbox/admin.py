@@ -77,7 +77,10 @@ NAVIGATION: Sequence[tuple[str, Sequence[tuple[str, str, str, str]]]] = (
         "Catalogue",
         [
             ("Boxes", "deployed_code", "catalog_box_changelist", "catalog.view_box"),
+            ("Drafts", "edit_note", "catalog_boxdraft_changelist", "catalog.view_boxdraft"),
             ("Items", "category", "catalog_item_changelist", "catalog.view_item"),
+            ("Attributes", "label", "catalog_attribute_changelist", "catalog.view_attribute"),
+            ("Import and export", "swap_vert", "catalog_catalogueupload_changelist", "catalog.view_catalogueupload"),
             ("Exchange rates", "currency_exchange", "catalog_exchangerate_changelist", "catalog.view_exchangerate"),
         ],
     ),

@@ -99,6 +99,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "tell people of endpoints that went off": {"task": "webhooks.tasks.send_notices", "schedule": 60.0},
     "number the ledger": {"task": "wallet.tasks.number_movements", "schedule": 2.0, "options": {"expires": 5}},
     "load exchange rates": {"task": "catalog.tasks.load_rates", "schedule": 3600.0},
+    "publish boxes that are due": {"task": "catalog.tasks.publish_due", "schedule": 60.0},
     "expire won items": {"task": "vault.tasks.expire_items", "schedule": 60.0},
     "check what must hold of the money": {"task": "purchases.tasks.check_invariants", "schedule": 300.0},
     "count draws and flag what is unusual": {"task": "finance.tasks.count_draws", "schedule": 60.0, "options": {"expires": 60}},
@@ -218,7 +219,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
-    "STYLES": ["/static/backoffice/backoffice.css"],
+    "STYLES": ["/static/backoffice/backoffice.css", "/static/catalog/catalogue.css"],
     "COLORS": {
         "primary": {
             "50": "#effaf5", "100": "#d8f3e6", "200": "#b4e6d0", "300": "#82d2b3", "400": "#4eb792", "500": "#2b9c78",

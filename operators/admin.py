@@ -19,7 +19,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from lootbox.core.strict_json import canonical
 from operators import guided, guided_views, staff, staff_sessions
 from operators.admin_base import OwnOperators, ReadOnlyAdmin, ReadOnlyInline, ScopedAdmin, one
-from operators.models import ActionRequest, ApiKey, AuditEntry, Membership, Operator
+from operators.models import ActionRequest, ApiKey, AuditEntry, Membership, Operator, RequestState
 
 # Roles are said in code; accounts are shown by our own page; a device's secret is nobody else's business.
 admin.site.unregister(Group)
@@ -166,14 +166,16 @@ class ActionRequestAdmin(ReadOnlyAdmin[ActionRequest]):
                 back=request.get_full_path(),
             )
         row = guided.find_row(action=action, key=asked.inputs["key"], user=user)
+        open_ = row is not None and asked.state == RequestState.WAITING and action.refusal(row) is None
         context = {
             **self.admin_site.each_context(request),
             **(extra_context or {}),
             "title": action.title,
             "asked": asked,
             "action": action,
-            "inputs": [(name, value) for name, value in asked.inputs.items() if name != "key"],
-            "preview": action.preview(row, timezone.now()) if row else (),
+            "inputs": [(name, value) for name, value in asked.inputs.items() if value and name not in {"key", "seen"}],
+            "preview": action.preview(row, timezone.now()) if open_ else (),
+            "details": action.details(row) if open_ else {},
             "may_decide": asked.requested_by_id != user.pk and user.has_perm(action.permission),
         }
         return TemplateResponse(request, "admin/action_request.html", context)

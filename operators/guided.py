@@ -88,6 +88,8 @@ class Guided:
     always_two: ClassVar[bool] = False
     operator_path: ClassVar[str] = "operator"
     related: ClassVar[tuple[str, ...]] = ("operator", "player")
+    # A template for what sentences can't say of the preview, which finds what `details` returns under that name.
+    details_template: ClassVar[str] = ""
 
     def rows(self, user: User) -> QuerySet[Any]:
         """Return the rows that the person sees."""
@@ -114,6 +116,10 @@ class Guided:
     def preview(self, row: Any, at: dt.datetime) -> Sequence[str]:
         """Return in sentences what will happen."""
         raise NotImplementedError
+
+    def details(self, row: Any) -> Mapping[str, Any]:  # noqa: ARG002 - most previews are sentences only
+        """Return what `details_template` shows."""
+        return {}
 
     def perform(self, doing: Doing) -> str:
         """Do it and return what happened in a sentence. Raises `ApiError`, `InvalidSetting`, `Refused`."""

@@ -51,6 +51,7 @@ def act(request: HttpRequest, name: str, key: str) -> HttpResponse:
         subject=action.subject(row),
         refusal=refusal,
         preview=() if refusal else action.preview(row, timezone.now()),
+        details={} if refusal else action.details(row),
         needs_second=action.needs_second(row),
     )
 

@@ -20,7 +20,14 @@ SUPPORT: Final = "Support"
 FINANCE: Final = "Finance"
 AUDITOR: Final = "Auditor"
 
-_CATALOGUE: Final = ("catalog.view_item", "catalog.view_box", "catalog.view_boxversion")
+_CATALOGUE: Final = (
+    "catalog.view_item",
+    "catalog.view_attribute",
+    "catalog.view_box",
+    "catalog.view_boxversion",
+    "catalog.view_boxdraft",
+    "catalog.view_catalogueupload",
+)
 _PLAY: Final = (
     "operators.view_operator",
     "operators.view_player",
@@ -39,9 +46,6 @@ _MONEY: Final = (
     "finance.see_reports",
     "finance.view_export",
 )
-_DRAFTS: Final = tuple(
-    f"catalog.{verb}_{model}" for verb in ("view", "add", "change", "delete") for model in ("boxdraft", "draftprize")
-)
 _SUPPORT_ACTS: Final = (
     "operators.refund_round",
     "operators.ask_wallet",
@@ -50,7 +54,17 @@ _SUPPORT_ACTS: Final = (
     "webhooks.send_again",
     "finance.handle_flag",
 )
-_CATALOGUE_ACTS: Final = ("operators.publish_box",)
+_CATALOGUE_ACTS: Final = (
+    "operators.publish_box",
+    "operators.view_actionrequest",
+    "catalog.add_boxdraft",
+    "catalog.change_boxdraft",
+    "catalog.add_item",
+    "catalog.change_item",
+    "catalog.add_attribute",
+    "catalog.change_attribute",
+    "catalog.add_catalogueupload",
+)
 _LOG: Final = ("operators.view_auditentry", "operators.export_audit")
 _PEOPLE: Final = ("auth.view_user", "operators.view_membership", "operators.grant_roles")
 _OPERATOR_ADMIN: Final = (

@@ -14,6 +14,11 @@ def money(amount_minor: int, currency: str) -> str:
     return f"{format_decimal(in_units(amount_minor=amount_minor, currency=currency), format=pattern, locale='en')} {currency}"
 
 
+def points(bps: int) -> str:
+    """Return basis points such as `4.40 %`."""
+    return f"{'-' if bps < 0 else ''}{abs(bps) // 100:,}.{abs(bps) % 100:02} %"
+
+
 def clock_time(moment: dt.datetime) -> str:
     """Return the time of day in UTC to the second."""
     return moment.astimezone(dt.UTC).strftime("%H:%M:%S")

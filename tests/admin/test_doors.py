@@ -13,6 +13,7 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from catalog import drafts, importing
 from catalog.models import BoxVersion
 from finance.models import Flag
 from lootbox.core.ids import new_id
@@ -32,6 +33,7 @@ from wallet.models import WalletAttempt, WalletCall
 
 APPEND_ONLY = {
     "Round", "WalletCall", "Delivery", "AuditEntry", "BoxVersion", "InventoryItem", "Player", "ActionRequest", "Flag",
+    "Box",
 }  # fmt: skip
 
 
@@ -62,13 +64,20 @@ def full_house(acme: NewOperator, stranger: NewOperator, casino: Casino) -> None
             operator=made.operator, action="block_player", subject="u_1", inputs={"key": str(player.pk)}, reason="z",
             requested_by=worker, requested_at=now,
         )  # fmt: skip
+        version = BoxVersion.objects.select_related("box").get(pk=versions["sure-item"])
+        by = By("somebody", "why")
+        drafts.begin_from(box=version.box, version=version, by=by, at=now)
+        importing.save_entry(
+            operator=made.operator, kind="attributes", entry={"name": "is_new", "type": "boolean"}, by=by, at=now
+        )
+        importing.upload(operator=made.operator, file_name="boxes.json", raw=b'{"boxes": []}', by=by, at=now)
         Flag.objects.create(
             operator=made.operator, kind="big_win", cause="draw 1", severity=2, player=player, summary="A big win",
             evidence={
                 "prize": "Brass Compass", "valueMinor": 480, "priceMinor": 5, "baseCurrency": "EUR", "thresholdMinor": 100,
                 "weight": 1, "totalWeight": 1, "settledAt": now.isoformat(), "round": "r_1",
             },
-            box_version_id=versions["sure-item"], box=BoxVersion.objects.get(pk=versions["sure-item"]).box, seen_at=now,
+            box_version_id=version.pk, box=version.box, seen_at=now,
         )  # fmt: skip
         with transaction.atomic():
             audit.record(by=By("somebody", "why"), action="test", operator=made.operator, subject="s", at=now)
@@ -164,7 +173,7 @@ class TestRowsOfMoneyDrawsEventsAndTheLog:
             assert not inline.has_delete_permission(request, None)
 
     def test_are_not_editable_from_any_page(self) -> None:
-        frozen = {"Draw", "Reel", "Action", "WalletAttempt", "DeliveryAttempt", "Prize"}
+        frozen = {"Draw", "Reel", "Action", "WalletAttempt", "DeliveryAttempt", "Prize", "DraftPrize"}
         for model, console in admin.site._registry.items():
             assert model.__name__ not in frozen
             if model.__name__ in APPEND_ONLY - {"Delivery"}:
@@ -176,8 +185,11 @@ LISTS = {
     "operators_operator", "operators_apikey", "operators_player", "operators_auditentry", "auth_user", "catalog_item",
     "catalog_box", "catalog_boxversion", "catalog_exchangerate", "purchases_round", "wallet_walletcall",
     "vault_inventoryitem", "vault_shippingorder", "webhooks_delivery", "webhooks_endpoint", "finance_flag",
+    "catalog_boxdraft", "catalog_attribute", "catalog_catalogueupload",
 }  # fmt: skip
-_CATALOGUE = {"catalog_item", "catalog_box", "catalog_boxversion"}
+_CATALOGUE = {
+    "catalog_item", "catalog_box", "catalog_boxversion", "catalog_boxdraft", "catalog_attribute", "catalog_catalogueupload",
+}  # fmt: skip
 _PLAY = {
     "operators_operator", "operators_player", "purchases_round", "vault_inventoryitem", "vault_shippingorder",
     "webhooks_delivery", "webhooks_endpoint", "finance_flag",

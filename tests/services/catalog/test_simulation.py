@@ -12,9 +12,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from catalog import simulation
-from catalog.figures import Table, points, share
+from catalog.figures import Table, share
 from catalog.simulation import Simulation, simulate
 from fairness.algorithm import pick
+from lootbox.core.wording import points
 from tests.factories.catalog import BoxFactory, BoxVersionFactory, cash_line
 from tests.factories.operators import OperatorFactory
 
@@ -113,7 +114,7 @@ class TestFigures:
     def test_of_a_table_add_up(self) -> None:
         table = Table(500, "EUR", [cash_line(480, weight=90), cash_line(500, weight=9), cash_line(100, weight=1)])
         assert (table.total_weight, table.house_edge_bps, table.rtp_bps, table.largest_minor) == (100, 440, 9560, 500)
-        assert points(table.rtp_bps) == "95.60 %"
+        assert [points(bps) for bps in (9560, -5, 123456)] == ["95.60 %", "-0.05 %", "1,234.56 %"]
         assert Table(0, "EUR", []).rtp_bps is None
 
 
