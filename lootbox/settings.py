@@ -9,6 +9,7 @@ import environ
 import structlog
 
 from lootbox import embedded
+from lootbox.core.postgresql.base import Connection
 
 # Django's generic classes take their type arguments at run time too.
 django_stubs_ext.monkeypatch()
@@ -60,7 +61,7 @@ LOOTBOX_FREE_OPENS_WINDOW_S = env.float("LOOTBOX_FREE_OPENS_WINDOW_S", 86400.0)
 # PostgreSQL. The pool lends a connection per statement phase, so that a slow wallet holds none.
 DATABASES = {"default": env.db_url("DATABASE_URL", default=embedded.database_url(LOOTBOX_HOME))}
 DATABASES["default"] |= {
-    "ENGINE": "django.db.backends.postgresql",
+    "ENGINE": "lootbox.core.postgresql",
     "CONN_MAX_AGE": 0,
     "CONN_HEALTH_CHECKS": False,
     "OPTIONS": {
@@ -68,6 +69,7 @@ DATABASES["default"] |= {
             "min_size": env.int("LOOTBOX_POOL_MIN", 2),
             "max_size": env.int("LOOTBOX_POOL_MAX", 16),
             "timeout": 10,
+            "connection_class": Connection,
         },
         "server_side_binding": True,
         # PgBouncer in transaction mode knows prepared statements from 1.21 on; with an older one, switch this off.

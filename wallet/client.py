@@ -12,9 +12,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import connections
 
-from lootbox.core import http, signing, strict_json
+from lootbox.core import db, http, signing, strict_json
 from lootbox.core.money import MAX_MINOR
 from wallet.outcomes import Fate, Outcome
 
@@ -45,7 +44,7 @@ def call(*, endpoint: WalletEndpoint, body: bytes, idempotency_key: str, at: dat
     `body` goes out byte for byte. The database connection goes back to its pool before the wait. Raises `RuntimeError` inside
     a transaction: the intent must have been committed, and nothing may be held while a wallet thinks. Contract section 10.
     """
-    _let_go_of_the_database()
+    db.let_go()
     started = time.monotonic()
     try:
         answer = _post(endpoint, body, at, {"Idempotency-Key": idempotency_key})
@@ -58,7 +57,7 @@ def call(*, endpoint: WalletEndpoint, body: bytes, idempotency_key: str, at: dat
 
 def balance(*, endpoint: WalletEndpoint, player_external_id: str, currency: str, at: datetime) -> int:
     """Return the player's balance in minor units of `currency`. Raises `BalanceUnavailable`, and `RuntimeError` as `call`."""
-    _let_go_of_the_database()
+    db.let_go()
     body = strict_json.compact({"type": "wallet.balance", "playerExternalId": player_external_id, "currency": currency})
     try:
         answer = _post(endpoint, body, at, {})
@@ -71,13 +70,6 @@ def balance(*, endpoint: WalletEndpoint, player_external_id: str, currency: str,
     if minor is None or content.get("currency") != currency:
         raise BalanceUnavailable(f"The wallet's answer has no balanceMinor in {currency}.")
     return minor
-
-
-def _let_go_of_the_database() -> None:
-    for connection in connections.all(initialized_only=True):
-        if connection.in_atomic_block:
-            raise RuntimeError("A wallet is never called inside a transaction: commit the intent first.")
-        connection.close()
 
 
 def _post(endpoint: WalletEndpoint, body: bytes, at: datetime, headers: Mapping[str, str]) -> http.Answer:

@@ -2,10 +2,12 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from psycopg.types.numeric import Int8Dumper
+
+from lootbox.core.postgresql.base import Connection, DatabaseWrapper
 
 # Called in the transaction that acts, so that what it writes, such as an audit entry, stands or falls with the act.
 Witness = Callable[[], object]
@@ -27,11 +29,48 @@ def clock() -> dt.datetime:
 
 
 def rows(sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Return what one statement answers. Outside a phase it commits by itself, which saves two round trips."""
-    with connection.cursor() as cursor:
-        # Every integer goes out as a bigint. Sized by their values, as usual, each mix of sizes would be a statement of its own
-        # to prepare, on every connection anew.
-        cursor.adapters.register_dumper(int, Int8Dumper)
-        cursor.execute(sql, params)
-        found: list[tuple[Any, ...]] = cursor.fetchall()
-        return found
+    """Return what one statement answers. Outside a phase it commits by itself, which saves two round trips.
+
+    Where this thread has no connection, the statement borrows one for itself alone: what Django does around opening and closing
+    its own costs as much as the statement.
+    """
+    database = _database()
+    if database.execute_wrappers or database.queries_logged:
+        # Somebody counts or logs statements, and does so where Django's own go through.
+        with database.cursor() as cursor:
+            cursor.adapters.register_dumper(int, Int8Dumper)
+            cursor.execute(sql, params)
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+            return found
+    with database.wrap_database_errors:
+        if database.connection is not None or database.in_atomic_block:
+            database.ensure_connection()
+            own: Connection = database.connection
+            return own.rows(sql, params)
+        borrowed = database.borrow()
+        try:
+            return borrowed.rows(sql, params)
+        finally:
+            database.give_back(borrowed)
+
+
+def after_commit(act: Callable[[], object]) -> None:
+    """Do `act` once what was written is committed: at once outside a phase, where a statement has committed by itself."""
+    database = _database()
+    if database.in_atomic_block:
+        database.on_commit(act)
+    else:
+        act()
+
+
+def let_go() -> None:
+    """Give this thread's connection back to the pool. Raises `RuntimeError` inside a transaction."""
+    database = _database()
+    if database.in_atomic_block:
+        raise RuntimeError("Nobody is asked inside a transaction: commit the intent first.")
+    database.close()
+
+
+def _database() -> DatabaseWrapper:
+    # Once a call: each look through Django's own `connection` costs as much as a small statement's parameters.
+    return cast("DatabaseWrapper", connections[DEFAULT_DB_ALIAS])
