@@ -140,17 +140,18 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "lootbox.core.middleware.RequestId",
-    "lootbox.core.middleware.LimitedWaits",
     "lootbox.core.middleware.Sized",
     "lootbox.core.middleware.FramedByNobody",
+    # What follows is for pages only.
+    "lootbox.core.middleware.ApisApart",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "lootbox.core.middleware.PageLanguage",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
-    "lootbox.core.middleware.PageMessages",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "operators.staff_sessions.StaffSessions",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",

@@ -7,8 +7,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from rest_framework.request import Request
-from rest_framework.response import Response
 
+from lootbox.core.answers import Answer
 from lootbox.core.fields import print_moment
 from operators import sso
 from operators.authentication import Caller, host_operator
@@ -19,7 +19,7 @@ from operators.views import S2SView
 class AdminSsoView(S2SView):
     """`POST /api/s2s/admin-sso`."""
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> Answer:
         """Answer a link into the administration, the same one for the same signed request."""
         caller: Caller = request.auth  # type: ignore[assignment]
         issued = sso.issue(
@@ -33,7 +33,7 @@ class AdminSsoView(S2SView):
             "ssoUrl": request.build_absolute_uri(f"/admin/sso?ticket={issued.ticket}"),
             "expiresAt": print_moment(issued.expires_at),
         }
-        return Response(answer, status=201, headers={"Idempotent-Replayed": "true"} if issued.replayed else {})
+        return Answer(answer, status=201, headers={"Idempotent-Replayed": "true"} if issued.replayed else {})
 
 
 @never_cache

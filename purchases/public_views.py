@@ -1,6 +1,6 @@
 """What anybody may see without a key, so that every round can be verified (contract section 9)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from django.http import HttpResponse
@@ -10,6 +10,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer, TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from lootbox.core.views import ApiView
 from purchases import proofs
@@ -55,9 +56,11 @@ class PageRenderer(TemplateHTMLRenderer):
     exception_template_names = ("fairness/refused.html",)
 
 
-class RoundView(ApiView):
+class RoundView(APIView):
     """`GET /fairness/rounds/{publicId}`: what a round was drawn from, as JSON or as a page that verifies it in the browser."""
 
+    permission_classes: Sequence[Any] = ()
+    metadata_class = None
     content_negotiation_class = PageOrJSON
     renderer_classes = (PageRenderer, JSONRenderer)
 

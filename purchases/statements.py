@@ -6,18 +6,19 @@ two owners can never both record an outcome.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
 
 from fairness.models import SeedState
 from lootbox.core import db
 from lootbox.core.crypto import decrypt
+from lootbox.core.errors import Outdated
 from operators.models import Operator
 from purchases.drawing import BoughtReel, DrawnReel, Seed
 from purchases.models import Funding, Mode
@@ -77,8 +78,9 @@ class Claim:
 
 CLAIM: Final = f"""
 WITH caller AS (
-    SELECT id FROM operators_player
-    WHERE operator_id = %(operator)s AND external_id = %(player)s AND NOT blocked AND (NOT capped OR %(within_caps)s)
+    SELECT player.id FROM operators_player player JOIN operators_operator operator ON operator.id = player.operator_id
+    WHERE operator.id = %(operator)s AND operator.version = %(operator_version)s
+      AND external_id = %(player)s AND NOT blocked AND (NOT capped OR %(within_caps)s)
 ), action AS (
     INSERT INTO purchases_action
         (id, operator_id, player_id, client_action_id, fingerprint, kind, round_id, created_at)
@@ -104,8 +106,8 @@ WITH caller AS (
 ), reel AS (
     INSERT INTO purchases_reel (operator_id, round_id, position, reel_index, box_version_id, bet_minor, base_bet_minor)
     SELECT %(operator)s, %(round)s, reel.position, reel.reel_index, reel.version_id, reel.bet, reel.base_bet
-    FROM action, unnest(%(reel_indexes)s::int[], %(reel_versions)s::bigint[], %(bets)s::bigint[], %(base_bets)s::bigint[])
-        WITH ORDINALITY AS reel (reel_index, version_id, bet, base_bet, position)
+    FROM action, json_to_recordset(%(bought)s::json)
+        AS reel (position int, reel_index int, version_id bigint, bet bigint, base_bet bigint)
 ), debit AS (
     INSERT INTO wallet_walletcall
         (id, operator_id, player_id, type, reason, idempotency_key, amount_minor, currency, base_amount_minor, base_currency,
@@ -115,9 +117,12 @@ WITH caller AS (
         %(base_currency)s, %(debit_body)s, %(round)s, 'pending', 1, true, '', '', %(at)s, %(at)s, {RECOVERY}
     FROM action WHERE %(debits)s
 )
-SELECT 1, action.player_id, seed.id, seed.server_seed, seed.server_seed_hash, seed.client_seed, seed.next_nonce,
-    ARRAY(SELECT nextval('vault_inventoryitem_id_seq') FROM generate_series(1, %(reels)s::int))
-FROM action JOIN fairness_seedpair seed ON seed.player_id = action.player_id AND seed.state = 'active'
+SELECT operator.version, claimed.* FROM operators_operator operator LEFT JOIN LATERAL (
+    SELECT 1, action.player_id, seed.id, seed.server_seed, seed.server_seed_hash, seed.client_seed, seed.next_nonce,
+        ARRAY(SELECT nextval('vault_inventoryitem_id_seq') FROM generate_series(1, %(reels)s::int))
+    FROM action JOIN fairness_seedpair seed ON seed.player_id = action.player_id AND seed.state = 'active'
+) AS claimed ON true
+WHERE operator.id = %(operator)s
 """
 
 
@@ -125,13 +130,15 @@ def claim(*, new: NewRound, within_caps: bool = False) -> Claim | None:
     """Write down the round, its reels and its debit under the action id, and return the claim.
 
     None when nothing was written: the action exists, the player is new, blocked or capped, a version is not current, or the
-    wallet's breaker is open. The caller looks which.
+    wallet's breaker is open. The caller looks which. Raises `Outdated`, and nothing is written, where the operator has changed
+    since it was read.
     """
     versions = sorted({reel.box_version_id for reel in new.reels})
-    answer = db.rows(
+    [(operator_version, *claimed)] = db.rows(
         CLAIM,
         {
             "operator": new.operator.pk,
+            "operator_version": new.operator.version,
             "player": new.player,
             "within_caps": within_caps,
             "action": new.action_id,
@@ -152,17 +159,25 @@ def claim(*, new: NewRound, within_caps: bool = False) -> Claim | None:
             "rate_source": new.rate_source,
             "rate_at": new.rate_at,
             **_waits(),
-            "reel_indexes": [reel.reel_index for reel in new.reels],
-            "reel_versions": [reel.box_version_id for reel in new.reels],
-            "bets": [reel.bet_minor for reel in new.reels],
-            "base_bets": [reel.base_bet_minor for reel in new.reels],
+            "bought": _recordset(
+                {
+                    "position": position,
+                    "reel_index": reel.reel_index,
+                    "version_id": reel.box_version_id,
+                    "bet": reel.bet_minor,
+                    "base_bet": reel.base_bet_minor,
+                }
+                for position, reel in enumerate(new.reels, start=1)
+            ),
             "reels": len(new.reels),
             "debit": new.debit.id if new.debit else None,
             "debit_key": new.debit.idempotency_key if new.debit else None,
             "debit_body": new.debit.body if new.debit else None,
         },
     )
-    return _claim(answer[0]) if answer else None
+    if operator_version != new.operator.version:
+        raise Outdated
+    return None if claimed[0] is None else _claim(tuple(claimed))
 
 
 RESUME: Final = f"""
@@ -232,9 +247,8 @@ debit AS (
 EVENTS: Final = """
 event AS (
     INSERT INTO webhooks_event (id, operator_id, type, subject, body, occurred_at)
-    SELECT event.id, changed.operator_id, event.type, event.subject, event.body, %(at)s
-    FROM changed, unnest(%(event_ids)s::uuid[], %(event_types)s::text[], %(event_subjects)s::text[], %(event_bodies)s::bytea[])
-        AS event (id, type, subject, body)
+    SELECT event.id, changed.operator_id, event.type, event.subject, convert_to(event.body, 'UTF8'), %(at)s
+    FROM changed, json_to_recordset(%(events)s::json) AS event (id uuid, type text, subject text, body text)
     RETURNING id, operator_id
 ), delivery AS (
     INSERT INTO webhooks_delivery (event_id, operator_id, state, attempts, next_attempt_at)
@@ -260,17 +274,16 @@ nonce AS (
          value_minor, base_value_minor)
     SELECT changed.operator_id, changed.id, draw.reel_index, draw.version_id, (SELECT id FROM nonce), %(nonce)s, draw.roll,
         draw.prize_id, draw.value, draw.base_value
-    FROM changed, unnest(%(draw_reels)s::int[], %(draw_versions)s::bigint[], %(rolls)s::bigint[], %(prizes)s::bigint[],
-        %(values)s::bigint[], %(base_values)s::bigint[]) AS draw (reel_index, version_id, roll, prize_id, value, base_value)
+    FROM changed, json_to_recordset(%(draws)s::json)
+        AS draw (reel_index int, version_id bigint, roll bigint, prize_id bigint, value bigint, base_value bigint)
 ), item AS (
     INSERT INTO vault_inventoryitem
         (id, operator_id, player_id, item_id, round_id, reel_index, name, type, value_minor, currency, state,
          created_at, expires_at)
     SELECT item.id, changed.operator_id, changed.player_id, item.item_id, changed.id, item.reel_index, item.name, item.type,
         item.value, item.currency, 'unresolved', %(at)s, %(items_expire_at)s
-    FROM changed, unnest(%(inventory_ids)s::bigint[], %(item_ids)s::bigint[], %(item_reels)s::int[], %(item_names)s::text[],
-        %(item_types)s::text[], %(item_values)s::bigint[], %(item_currencies)s::text[])
-        AS item (id, item_id, reel_index, name, type, value, currency)
+    FROM changed, json_to_recordset(%(items)s::json)
+        AS item (id bigint, item_id bigint, reel_index int, name text, type text, value bigint, currency text)
 ), payout AS (
     INSERT INTO wallet_walletcall
         (id, operator_id, player_id, type, reason, idempotency_key, amount_minor, currency, base_amount_minor, base_currency,
@@ -355,25 +368,35 @@ class Drawn:
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of DRAWS."""
-        items = [reel for reel in self.reels if reel.inventory_item_id is not None]
         return {
             "seed": self.seed.pair_id,
             "nonce": self.seed.nonce,
             "payout_minor": sum(reel.value_minor for reel in self.reels),
             "base_payout_minor": sum(reel.base_value_minor for reel in self.reels),
-            "draw_reels": [reel.reel_index for reel in self.reels],
-            "draw_versions": [reel.version.id for reel in self.reels],
-            "rolls": [reel.roll for reel in self.reels],
-            "prizes": [reel.prize.prize_id for reel in self.reels],
-            "values": [reel.value_minor for reel in self.reels],
-            "base_values": [reel.base_value_minor for reel in self.reels],
-            "inventory_ids": [reel.inventory_item_id for reel in items],
-            "item_ids": [reel.prize.item_id for reel in items],
-            "item_reels": [reel.reel_index for reel in items],
-            "item_names": [reel.prize.name for reel in items],
-            "item_types": [reel.prize.item_type for reel in items],
-            "item_values": [reel.prize.value_minor for reel in items],
-            "item_currencies": [reel.version.currency for reel in items],
+            "draws": _recordset(
+                {
+                    "reel_index": reel.reel_index,
+                    "version_id": reel.version.id,
+                    "roll": reel.roll,
+                    "prize_id": reel.prize.prize_id,
+                    "value": reel.value_minor,
+                    "base_value": reel.base_value_minor,
+                }
+                for reel in self.reels
+            ),
+            "items": _recordset(
+                {
+                    "id": reel.inventory_item_id,
+                    "item_id": reel.prize.item_id,
+                    "reel_index": reel.reel_index,
+                    "name": reel.prize.name,
+                    "type": reel.prize.item_type,
+                    "value": reel.prize.value_minor,
+                    "currency": reel.version.currency,
+                }
+                for reel in self.reels
+                if reel.inventory_item_id is not None
+            ),
             "items_expire_at": self.items_expire_at,
             "payout": self.payout.id if self.payout else None,
             "payout_key": self.payout.idempotency_key if self.payout else None,
@@ -525,6 +548,11 @@ def record_payout(
     return bool(db.rows(PAYOUT, params))
 
 
+def _recordset(rows: Iterable[Mapping[str, Any]]) -> str:
+    # One text in place of an array for each column: those are put together in Python, element by element, on every purchase.
+    return json.dumps(list(rows), ensure_ascii=False)
+
+
 def _waits() -> dict[str, float]:
     return {"lease_s": settings.LOOTBOX_WALLET_TIMEOUT_S + LEASE_MARGIN_S, "abandon_s": settings.LOOTBOX_ABANDON_AFTER_S}
 
@@ -539,13 +567,13 @@ def _with_events(sql: str, params: dict[str, Any], events: Sequence[PreparedEven
         sql,
         params
         | {
-            "event_ids": [event.id for event in events],
-            "event_types": [event.type for event in events],
-            "event_subjects": [event.subject for event in events],
-            "event_bodies": [event.body for event in events],
+            "events": _recordset(
+                {"id": str(event.id), "type": event.type, "subject": event.subject, "body": event.body.decode()}
+                for event in events
+            ),
             "delivers": bool(operator.webhook_url),
         },
     )
     if changed and operator.webhook_url:
-        transaction.on_commit(nudge.wake)
+        db.after_commit(nudge.wake)
     return bool(changed)

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from django.utils import timezone
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from lootbox.core import db
+from lootbox.core.answers import Answer
 from lootbox.core.pagination import Page, decode_cursor
 from operators.views import S2SView
 from purchases import history, limits, selectors
@@ -23,22 +23,26 @@ class PurchaseView(S2SView):
     """`POST /api/s2s/purchase`: buy and open, buy and hold, or open a held round (contract section 5)."""
 
     moves_money = True
+    presumes = True
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+    def post(self, request: Request) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer the round, 200 for an open and 201 for a pre-pay."""
         body, operator = self.read_body(), self.operator
         player = read_player(body)
         if body.has("roundPublicId"):
-            answer = opening.open_held(request=read_open_held(body, operator=operator, player=player), clock=timezone.now)
+            held = read_open_held(body, operator=operator, player=player)
+            self.confirm_operator()
+            answer = opening.open_held(request=held, clock=timezone.now)
         else:
             purchase = read_purchase(body, operator=operator, player=player)
+            self.presumes = False  # from here on the purchase's own statement compares
             answer = buying.purchase(request=purchase, clock=timezone.now, secrets=secrets.token_hex)
         return self.answer(answer)
 
-    def answer(self, answer: PurchaseAnswer) -> Response:
+    def answer(self, answer: PurchaseAnswer) -> Answer:
         """Return the response for a purchase's answer."""
         headers = REPLAYED if answer.replayed else {}
-        return Response(answer.as_json(operator=self.operator), status=answer.status, headers=headers)
+        return Answer(answer.as_json(operator=self.operator), status=answer.status, headers=headers)
 
 
 class CancelView(S2SView):
@@ -46,7 +50,7 @@ class CancelView(S2SView):
 
     moves_money = True
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+    def post(self, request: Request) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer the refunded round."""
         body = self.read_body()
         player, public_id, key = read_player(body), body.text("roundPublicId", maximum=64), read_idempotency_key(body)
@@ -58,37 +62,37 @@ class CancelView(S2SView):
             idempotency_key=key,
             clock=db.clock,
         )
-        return Response(cancelled.as_json(), headers=REPLAYED if cancelled.replayed else {})
+        return Answer(cancelled.as_json(), headers=REPLAYED if cancelled.replayed else {})
 
 
 class LimitsView(S2SView):
     """`GET` and `PUT /api/s2s/players/{playerExternalId}/limits` (contract section 3)."""
 
-    def get(self, request: Request, player: str) -> Response:  # noqa: ARG002 - DRF's signature
+    def get(self, request: Request, player: str) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer what holds the player back, and what is spent of it."""
         check_external_id(player)
-        return Response(limits.limits_json(operator=self.operator, external_id=player, at=self.now))
+        return Answer(limits.limits_json(operator=self.operator, external_id=player, at=self.now))
 
-    def put(self, request: Request, player: str) -> Response:  # noqa: ARG002 - DRF's signature
+    def put(self, request: Request, player: str) -> Answer:  # noqa: ARG002 - DRF's signature
         """Replace what holds the player back, and answer it."""
         check_external_id(player)
         blocked, caps = read_limits(self.read_body(), operator=self.operator)
         limits.set_limits(operator=self.operator, external_id=player, blocked=blocked, caps=caps)
-        return Response(limits.limits_json(operator=self.operator, external_id=player, at=self.now))
+        return Answer(limits.limits_json(operator=self.operator, external_id=player, at=self.now))
 
 
 class RoundView(S2SView):
     """`GET /api/s2s/rounds/{publicId}` (contract section 7)."""
 
-    def get(self, request: Request, public_id: str) -> Response:  # noqa: ARG002 - DRF's signature
+    def get(self, request: Request, public_id: str) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer the round with its wallet calls."""
-        return Response(selectors.round_with_calls(operator=self.operator, round_public_id=public_id))
+        return Answer(selectors.round_with_calls(operator=self.operator, round_public_id=public_id))
 
 
 class HistoryView(S2SView):
     """`GET /api/s2s/history` (contract section 7)."""
 
-    def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+    def get(self, request: Request) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer a page of a player's history, newest first."""
         query = self.read_query()
         external_id = query.text("playerExternalId", maximum=EXTERNAL_ID_LENGTH)
@@ -109,4 +113,4 @@ class HistoryView(S2SView):
                 position=position,
                 limit=limit,
             )
-        return Response(page.as_json(history.HistoryRow.as_json))
+        return Answer(page.as_json(history.HistoryRow.as_json))

@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from lootbox.core import db
+from lootbox.core.answers import Answer
 from lootbox.core.fields import Query
 from lootbox.core.pagination import decode_cursor
 from operators.views import S2SView
@@ -34,7 +34,7 @@ class CashoutView(S2SView):
 
     moves_money = True
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+    def post(self, request: Request) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer the item that was cashed back, and the balance."""
         body = self.read_body()
         player, item_id = read_player(body), body.integer("inventoryItemId", minimum=1)
@@ -48,13 +48,13 @@ class CashoutView(S2SView):
             idempotency_key=key,
             clock=db.clock,
         )
-        return Response(cashed.as_json(), headers=REPLAYED if cashed.replayed else {})
+        return Answer(cashed.as_json(), headers=REPLAYED if cashed.replayed else {})
 
 
 class InventoryView(S2SView):
     """`GET /api/s2s/inventory` (contract section 7)."""
 
-    def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+    def get(self, request: Request) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer a page of a player's items, newest first."""
         query = self.read_query()
         player, states, limit = (
@@ -67,36 +67,36 @@ class InventoryView(S2SView):
         page = selectors.inventory(
             operator=self.operator, player_external_id=player, states=states, position=position, limit=limit
         )
-        return Response(inventory_json(page, operator=self.operator))
+        return Answer(inventory_json(page, operator=self.operator))
 
 
 class OrdersView(S2SView):
     """`GET` and `POST /api/s2s/shipping/orders` (contract section 7)."""
 
-    def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+    def get(self, request: Request) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer a page of a player's orders, newest first."""
         query = self.read_query()
         player, limit = query.text("playerExternalId", maximum=EXTERNAL_ID_LENGTH), read_limit(query)
         position = decode_cursor(query.optional_text("cursor", maximum=500), row_id=UUID)
         query.check()
         page = selectors.orders(operator=self.operator, player_external_id=player, position=position, limit=limit)
-        return Response(page.as_json(order_json))
+        return Answer(page.as_json(order_json))
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+    def post(self, request: Request) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer the order that was made; the operator charges its player itself."""
         body = self.read_body()
         order = read_order(body, operator=self.operator, player=read_player(body))
         ordered = ordering.create_order(request=order, charge_in=None, clock=db.clock)
-        return Response(ordered.as_json(), status=201, headers=REPLAYED if ordered.replayed else {})
+        return Answer(ordered.as_json(), status=201, headers=REPLAYED if ordered.replayed else {})
 
 
 class OrderView(S2SView):
     """`GET /api/s2s/shipping/orders/{publicId}` (contract section 7)."""
 
-    def get(self, request: Request, public_id: str) -> Response:  # noqa: ARG002 - DRF's signature
+    def get(self, request: Request, public_id: str) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer the order."""
         query = self.read_query()
         player = query.optional_text("playerExternalId", maximum=EXTERNAL_ID_LENGTH)
         query.check()
         order = selectors.find_order(operator=self.operator, order_public_id=public_id, player_external_id=player)
-        return Response({"order": order_json(order)})
+        return Answer({"order": order_json(order)})

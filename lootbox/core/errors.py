@@ -1,4 +1,4 @@
-"""The one registry of what the API can refuse with, and the one handler that answers it (contract sections 1 and 12)."""
+"""The one registry of what the API can refuse with, and the one way that it is answered (contract sections 1 and 12)."""
 
 import enum
 import math
@@ -70,7 +70,7 @@ class ErrorCode(enum.Enum):
 
 
 class ApiError(Exception):
-    """A refusal, raised anywhere below a view and answered by `answer_error`.
+    """A refusal, raised anywhere below a view and answered by `refusal`.
 
     `beside` stands next to `error` in the answer (a round, a balance), `fields` maps a field's path to what is wrong with it,
     `retry_after` is in seconds.
@@ -98,6 +98,15 @@ class ApiError(Exception):
         self.retry_after = retry_after
         self.beside = beside or {}
         super().__init__(f"{self.code}: {self.message}")
+
+
+class Outdated(ApiError):
+    """What was read in advance has changed meanwhile, and nothing was done; the request is answered again from its start."""
+
+    def __init__(self) -> None:
+        """Refuse for now, for whoever can't start again."""
+        message = "The operator's settings are being changed. Send the same request again."
+        super().__init__(ErrorCode.ACTION_IN_PROGRESS, message, money_moved="none", retry_after=1)
 
 
 def refused_by_wallet(*, wallet_code: str, beside: Mapping[str, Any]) -> ApiError:
@@ -133,14 +142,21 @@ def error_body(error: ApiError, *, request_id: str, moves_money: bool) -> dict[s
     return {"error": body, **error.beside}
 
 
-def answer_error(exc: Exception, context: dict[str, Any]) -> Response:
-    """Answer any exception out of a view; DRF's exception handler.
+class Refusal(NamedTuple):
+    """An error as it is answered."""
+
+    body: dict[str, Any]
+    status: int
+    headers: dict[str, str]
+
+
+def refusal(exc: Exception, *, request_id: str, moves_money: bool) -> Refusal:
+    """Return what any exception out of a view is answered with.
 
     A database that is away, stuck or too busy is `SERVICE_UNAVAILABLE`. What else is not an `ApiError` or a refusal of the
     framework is a defect: it is logged and answered as `INTERNAL_ERROR`. On a call that could move money both carry
     `moneyMoved: unknown`, because then only a retry can tell.
     """
-    moves_money = getattr(context["view"], "moves_money", False)
     error = _translate(exc)
     if error is None and patience.is_passing(exc):
         logger.warning("database_unavailable", reason=str(exc))
@@ -148,10 +164,15 @@ def answer_error(exc: Exception, context: dict[str, Any]) -> Response:
     elif error is None:
         logger.error("request_failed", exc_info=exc)
         error = ApiError(ErrorCode.INTERNAL_ERROR, money_moved="unknown" if moves_money else None)
-    request_id = getattr(context["request"], "request_id", "")
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    body = error_body(error, request_id=request_id, moves_money=moves_money)
-    return Response(body, status=error.status, headers=headers)
+    return Refusal(error_body(error, request_id=request_id, moves_money=moves_money), error.status, headers)
+
+
+def answer_error(exc: Exception, context: dict[str, Any]) -> Response:
+    """Answer any exception out of a view that leaves its answers to the framework; DRF's exception handler."""
+    moves_money = getattr(context["view"], "moves_money", False)
+    body, status, headers = refusal(exc, request_id=getattr(context["request"], "request_id", ""), moves_money=moves_money)
+    return Response(body, status=status, headers=headers)
 
 
 def _translate(exc: Exception) -> ApiError | None:

@@ -13,6 +13,7 @@ from weakref import WeakSet
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import Connection
 from psycopg.errors import DeadlockDetected, LockNotAvailable, ReadOnlySqlTransaction, SerializationFailure
 
 # PostgreSQL chose a victim, or a lock was not to be had in time: the same again may do.
@@ -39,8 +40,13 @@ def limited() -> Iterator[None]:
 
 
 def set_limits(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Give a connection that was just taken from the pool the limits that are wanted; Django's signal `connection_created`."""
-    wanted, taken = _limited.get(), connection.connection
+    """Give a connection that Django just took from the pool the limits that are wanted; its signal `connection_created`."""
+    limit(connection.connection)
+
+
+def limit(taken: Connection[Any]) -> None:
+    """Give a connection the limits that are wanted, if it does not have them."""
+    wanted = _limited.get()
     if wanted == (taken in _have_limits):
         return
     seconds = (
@@ -48,8 +54,7 @@ def set_limits(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
         settings.LOOTBOX_STATEMENT_TIMEOUT_S,
         settings.LOOTBOX_IDLE_IN_TRANSACTION_TIMEOUT_S,
     )
-    with connection.cursor() as cursor:
-        cursor.execute(_LIMITS, [str(round(limit * 1000)) if wanted else "0" for limit in seconds])
+    taken.execute(_LIMITS, [str(round(limit * 1000)) if wanted else "0" for limit in seconds])
     if wanted:
         _have_limits.add(taken)
     else:

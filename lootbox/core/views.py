@@ -6,53 +6,99 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
+from django.db import DatabaseError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from lootbox.core import patience, strict_json
-from lootbox.core.errors import ApiError, ErrorCode
+from lootbox.core.answers import Answer
+from lootbox.core.errors import ApiError, ErrorCode, Outdated, refusal
 from lootbox.core.fields import Query, Reader
 
 JSON_TYPES = frozenset({"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"})
-
-
 TRIES: Final = 3
 LONGEST_PAUSE_S: Final = 0.05
 
 
-class _Contention(Exception):
-    """Transactions got into each other's way, and this one was undone."""
-
-
 class ApiView(APIView):
-    """A view of the API. `moves_money` says that its errors carry `moneyMoved` (contract section 1)."""
+    """A view of the API. `moves_money` says that its errors carry `moneyMoved` (contract section 1).
+
+    A view of the framework's but for the steps that this API does not have: bodies in other formats, answers to negotiate,
+    versions, pages to browse. Left in, they cost as much as the purchase's own code.
+    """
 
     permission_classes: Sequence[Any] = ()
     metadata_class = None  # OPTIONS is a method like any other: not allowed unless a view answers it
     moves_money = False
-    _tries_left = 0
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer, and try again at once where transactions got into each other's way.
+        """Answer the request; whatever is raised meanwhile is answered too."""
+        self.args, self.kwargs, self.headers = args, kwargs, {}
+        try:
+            answer = self.attend(request)
+        except Exception as exc:  # noqa: BLE001 - one handler answers all of them
+            answer = self.handle_exception(exc)
+        self.response = self.finalize_response(self.request, answer, *args, **kwargs)
+        return self.response
 
-        Only what moves money, and so is idempotent by key: done in part, it goes on where it was.
+    def attend(self, request: HttpRequest) -> Any:
+        """Return the answer, trying again at once where that is worth it.
+
+        Where what was gone by has changed meanwhile, and nothing was done; and where transactions got into each other's way, if
+        the call moves money, and so is idempotent by key: done in part, it goes on where it was.
         """
-        self._tries_left = TRIES if self.moves_money else 1
-        while True:
-            self._tries_left -= 1
+        for _ in range(TRIES - 1):
             try:
-                return super().dispatch(request, *args, **kwargs)
-            except _Contention:
+                return self.attempt(request)
+            except Outdated:
+                continue
+            except DatabaseError as error:
+                if not self.moves_money or not patience.is_contention(error):
+                    raise
                 time.sleep(random.uniform(0, LONGEST_PAUSE_S))  # noqa: S311 - only keeps the two from meeting again
+        return self.attempt(request)
 
-    def handle_exception(self, exc: Exception) -> Response:
-        """Answer what was raised, by `answer_error`, unless it is worth another try."""
-        if self._tries_left and patience.is_contention(exc):
-            raise _Contention from exc
-        return super().handle_exception(exc)
+    def attempt(self, request: HttpRequest) -> Any:
+        """Return what the view's own method answers, once it is known who calls, and how often."""
+        self.request = self.initialize_request(request, *self.args, **self.kwargs)
+        self.initial(self.request, *self.args, **self.kwargs)
+        return self._method(request)(self.request, *self.args, **self.kwargs)
+
+    def _method(self, request: HttpRequest) -> Any:
+        name = (request.method or "").lower()
+        refuse = self.http_method_not_allowed
+        return getattr(self, name, refuse) if name in self.http_method_names else refuse
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:  # noqa: ARG002 - DRF's signature
+        """Return the request as the framework's authentication and throttling know it."""
+        return Request(request, authenticators=self.get_authenticators())
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002 - DRF's signature
+        """Find out who calls, whether they may, and how often."""
+        self.perform_authentication(request)
+        self.check_permissions(request)
+        self.check_throttles(request)
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Return the answer for whatever was raised."""
+        body, status, headers = refusal(exc, request_id=self._request_id(), moves_money=self.moves_money)
+        if isinstance(exc, MethodNotAllowed):
+            headers["Allow"] = ", ".join(self.allowed_methods)
+        return Answer(body, status=status, headers=headers)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - DRF's signature
+        """Return the answer as it goes out; one that waits for a renderer is written here."""
+        if isinstance(response, Response):
+            return Answer(response.data, status=response.status_code, headers=dict(response.items()))
+        return response
+
+    def _request_id(self) -> str:
+        return getattr(self.request._request, "request_id", "")  # noqa: SLF001 - DRF's request is another type
 
     def read_body(self, *, optional: bool = False) -> Reader:
         """Return a reader of the body's JSON object. With `optional`, no body is an empty one. Raises `MALFORMED_REQUEST`."""

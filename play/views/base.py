@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from django.http import HttpRequest
 from rest_framework.request import Request
-from rest_framework.response import Response
 
+from lootbox.core.answers import Answer
 from lootbox.core.errors import ApiError, ErrorCode
 from lootbox.core.views import ApiView
 from operators.authentication import host_operator
@@ -35,21 +35,21 @@ class OpenView(ApiView):
         if request.method != "OPTIONS":
             super().perform_authentication(request)
 
-    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the answer, errors too, readable to pages of any origin."""
         answer = super().finalize_response(request, response, *args, **kwargs)
         for name, value in CORS.items():
             answer[name] = value
         return answer
 
-    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:  # noqa: ARG002 - DRF's signature
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - DRF's signature
         """Answer a browser's preflight."""
         headers = {
             "Access-Control-Allow-Methods": ", ".join(self.allowed_methods),
             "Access-Control-Allow-Headers": "Authorization, Content-Type, If-None-Match",
             "Access-Control-Max-Age": str(PREFLIGHT_AGE_S),
         }
-        return Response(status=204, headers=headers)
+        return Answer(status=204, headers=headers)
 
 
 class PlayView(OpenView):

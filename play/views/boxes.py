@@ -2,7 +2,6 @@
 
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from catalog import rates
 from catalog import selectors as catalog
@@ -10,6 +9,7 @@ from catalog.catalogue import catalogue
 from catalog.listing import read_listing
 from catalog.rendering import answer
 from catalog.views import read_shown
+from lootbox.core.answers import Answer
 from lootbox.core.money import MAX_MINOR
 from play import selectors
 from play.services import sessions
@@ -53,7 +53,7 @@ class BoxView(PlayView):
 class GuestView(OpenView):
     """`GET /api/play/guest/bootstrap`."""
 
-    def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+    def get(self, request: Request) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer operator, theme and box to whoever asks."""
         query = self.read_query()
         slug = self.host_slug or query.text("operator", maximum=40)
@@ -62,6 +62,4 @@ class GuestView(OpenView):
         operator = selectors.guest_operator(slug=slug)
         locale, currency = read_shown(query, operator=operator)
         rate = rates.quoted_rate(operator=operator, currency=currency, at=self.now).rate
-        return Response(
-            selectors.guest_bootstrap(operator=operator, box_id=box_id, locale=locale, currency=currency, rate=rate)
-        )
+        return Answer(selectors.guest_bootstrap(operator=operator, box_id=box_id, locale=locale, currency=currency, rate=rate))

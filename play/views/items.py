@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from lootbox.core import db
+from lootbox.core.answers import Answer
 from lootbox.core.pagination import decode_cursor
 from play.serializers import read_wallet_key
 from play.views.base import PlayView
@@ -19,7 +19,7 @@ from vault.views import REPLAYED, read_limit, read_states
 class InventoryView(PlayView):
     """`GET /api/play/inventory`."""
 
-    def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+    def get(self, request: Request) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer a page of the player's items, newest first."""
         query = self.read_query()
         states, limit = read_states(query), read_limit(query)
@@ -28,7 +28,7 @@ class InventoryView(PlayView):
         page = selectors.inventory(
             operator=self.operator, player_external_id=self.player, states=states, position=position, limit=limit
         )
-        return Response(inventory_json(page, operator=self.operator))
+        return Answer(inventory_json(page, operator=self.operator))
 
 
 class CashbackView(PlayView):
@@ -36,7 +36,7 @@ class CashbackView(PlayView):
 
     moves_money = True
 
-    def post(self, request: Request, item_id: int) -> Response:  # noqa: ARG002 - DRF's signature
+    def post(self, request: Request, item_id: int) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer the item that was cashed back, and the balance."""
         body = self.read_body(optional=True)
         currency = body.optional_text("currency", maximum=16)
@@ -50,7 +50,7 @@ class CashbackView(PlayView):
             idempotency_key=key,
             clock=db.clock,
         )
-        return Response(cashed.as_json(), headers=REPLAYED if cashed.replayed else {})
+        return Answer(cashed.as_json(), headers=REPLAYED if cashed.replayed else {})
 
 
 class OrdersView(PlayView):
@@ -58,26 +58,26 @@ class OrdersView(PlayView):
 
     moves_money = True
 
-    def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+    def get(self, request: Request) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer a page of the player's orders, newest first."""
         query = self.read_query()
         limit = read_limit(query)
         position = decode_cursor(query.optional_text("cursor", maximum=500), row_id=UUID)
         query.check()
         page = selectors.orders(operator=self.operator, player_external_id=self.player, position=position, limit=limit)
-        return Response(page.as_json(order_json))
+        return Answer(page.as_json(order_json))
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+    def post(self, request: Request) -> Answer:  # noqa: ARG002 - DRF's signature
         """Charge the player for shipping in the session's currency, and answer the order that was made."""
         order = read_order(self.read_body(), operator=self.operator, player=self.player)
         ordered = ordering.create_order(request=order, charge_in=self.session.currency, clock=db.clock)
-        return Response(ordered.as_json(), status=201, headers=REPLAYED if ordered.replayed else {})
+        return Answer(ordered.as_json(), status=201, headers=REPLAYED if ordered.replayed else {})
 
 
 class OrderView(PlayView):
     """`GET /api/play/shipping/orders/{publicId}`."""
 
-    def get(self, request: Request, public_id: str) -> Response:  # noqa: ARG002 - DRF's signature
+    def get(self, request: Request, public_id: str) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer the order."""
         order = selectors.find_order(operator=self.operator, order_public_id=public_id, player_external_id=self.player)
-        return Response({"order": order_json(order)})
+        return Answer({"order": order_json(order)})

@@ -1,8 +1,8 @@
 """Launches on the signed surface (contract section 8)."""
 
 from rest_framework.request import Request
-from rest_framework.response import Response
 
+from lootbox.core.answers import Answer
 from lootbox.core.fields import print_moment
 from operators.authentication import Caller
 from operators.views import S2SView
@@ -13,7 +13,7 @@ from play.services import launching
 class LaunchesView(S2SView):
     """`POST /api/s2s/launches`."""
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> Answer:
         """Answer a launch token, the same one for the same signed request."""
         caller: Caller = request.auth  # type: ignore[assignment]
         launched = launching.launch(
@@ -28,4 +28,4 @@ class LaunchesView(S2SView):
             "launchUrl": request.build_absolute_uri(f"/play?token={launched.token}"),
             "expiresAt": print_moment(launched.expires_at),
         }
-        return Response(answer, status=201, headers={"Idempotent-Replayed": "true"} if launched.replayed else {})
+        return Answer(answer, status=201, headers={"Idempotent-Replayed": "true"} if launched.replayed else {})

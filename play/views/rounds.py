@@ -5,9 +5,9 @@ from uuid import UUID
 
 from django.utils import timezone
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from lootbox.core import db
+from lootbox.core.answers import Answer
 from lootbox.core.pagination import decode_cursor
 from operators.models import MYSTERY_BOX
 from play import selectors
@@ -28,7 +28,7 @@ class OpenRoundView(PlayView):
 
     moves_money = True
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+    def post(self, request: Request) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer the round, 200 for an open and 201 for a pre-pay."""
         body, session = self.read_body(), self.session
         if body.has("roundPublicId"):
@@ -46,7 +46,7 @@ class OpenRoundView(PlayView):
             )
             answer = opening.purchase(session=session, request=purchase, clock=timezone.now, secrets=secrets.token_hex)
         headers = REPLAYED if answer.replayed else {}
-        return Response(answer.as_json(operator=self.operator), status=answer.status, headers=headers)
+        return Answer(answer.as_json(operator=self.operator), status=answer.status, headers=headers)
 
 
 class CancelRoundView(PlayView):
@@ -54,7 +54,7 @@ class CancelRoundView(PlayView):
 
     moves_money = True
 
-    def post(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+    def post(self, request: Request) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer the refunded round."""
         body = self.read_body()
         public_id = body.text("roundPublicId", maximum=64)
@@ -67,15 +67,15 @@ class CancelRoundView(PlayView):
             idempotency_key=key,
             clock=db.clock,
         )
-        return Response(cancelled.as_json(), headers=REPLAYED if cancelled.replayed else {})
+        return Answer(cancelled.as_json(), headers=REPLAYED if cancelled.replayed else {})
 
 
 class RoundView(PlayView):
     """`GET /api/play/rounds/{publicId}`."""
 
-    def get(self, request: Request, public_id: str) -> Response:  # noqa: ARG002 - DRF's signature
+    def get(self, request: Request, public_id: str) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer the round with its wallet calls."""
-        return Response(rounds.round_with_calls(operator=self.operator, round_public_id=public_id, player=self.player))
+        return Answer(rounds.round_with_calls(operator=self.operator, round_public_id=public_id, player=self.player))
 
 
 class RoundsView(PlayView):
@@ -83,13 +83,13 @@ class RoundsView(PlayView):
 
     held_only = False
 
-    def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+    def get(self, request: Request) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer a page of the player's rounds."""
         query = self.read_query()
         limit = query.positive("limit", default=50, largest=200)
         position = decode_cursor(query.optional_text("cursor", maximum=500), row_id=UUID)
         query.check()
-        return Response(selectors.rounds(session=self.session, held_only=self.held_only, position=position, limit=limit))
+        return Answer(selectors.rounds(session=self.session, held_only=self.held_only, position=position, limit=limit))
 
 
 class VaultView(RoundsView):

@@ -20,10 +20,11 @@ from catalog.rates import Rate
 from fairness import services as fairness
 from fairness.services import SeedSource
 from lootbox.core import db
-from lootbox.core.errors import ApiError, ErrorCode, invalid
+from lootbox.core.errors import ApiError, ErrorCode, Outdated, invalid
 from lootbox.core.ids import Prefix, new_id, public_id
 from lootbox.core.money import MAX_MINOR
 from operators.models import MYSTERY_BOX, Operator, Player
+from operators.selectors import is_current
 from purchases import answers, limits, rounds, statements
 from purchases.answers import PurchaseAnswer
 from purchases.drawing import BoughtReel, price
@@ -63,11 +64,14 @@ def purchase(*, request: PurchaseRequest, clock: Clock, secrets: SeedSource) -> 
     """Buy boxes for a player and open them, or park them unopened, and return the round (contract section 5).
 
     Raises the refusals of section 5. Those that come before the wallet is called store nothing; a refused debit leaves a
-    voided round, a debit of unknown fate a pending one, and both stand beside the error.
+    voided round, a debit of unknown fate a pending one, and both stand beside the error. Raises `Outdated`, and does nothing,
+    where the operator has changed since `request.operator` was read.
     """
     try:
         quote = _quote(request, clock())
     except ApiError:
+        if not is_current(operator=request.operator):
+            raise Outdated from None
         # A replay replays, whatever was published, priced or switched off since.
         known = _find(request)
         if known is None:

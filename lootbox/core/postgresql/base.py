@@ -11,6 +11,8 @@ from psycopg import Connection as AnyConnection
 from psycopg import RawCursor
 from psycopg.types.numeric import Int8Dumper
 
+from lootbox.core import patience
+
 _PARAMETER: Final = re.compile(r"%\((\w+)\)s")
 
 
@@ -77,8 +79,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         while connection.has_hung_up():
             self._drop(connection)
             connection = pool.getconn()
-        if not connection.autocommit:
-            connection.autocommit = True
+        try:
+            if not connection.autocommit:
+                connection.autocommit = True
+            patience.limit(connection)
+        except BaseException:
+            self.give_back(connection)
+            raise
         return connection
 
     def give_back(self, connection: Connection) -> None:
