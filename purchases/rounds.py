@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 from uuid import UUID
 
@@ -67,7 +68,7 @@ class RoundFacts:
     debit_state: CallState | None
     debit_error_code: str
 
-    @property
+    @cached_property
     def public_id(self) -> str:
         """Return the id that clients see."""
         return public_id(Prefix.ROUND, self.id)
@@ -79,6 +80,16 @@ class RoundFacts:
 
     def as_json(self, *, operator: Operator) -> dict[str, Any]:
         """Return the round as a purchase answers it, cashback as the player could have it now."""
+        if operator.version not in self._shown:
+            self._shown[operator.version] = self._as_json(operator)
+        return self._shown[operator.version]
+
+    @cached_property
+    def _shown(self) -> dict[int, dict[str, Any]]:
+        # A purchase shows its round twice, in the event and in the answer.
+        return {}
+
+    def _as_json(self, operator: Operator) -> dict[str, Any]:
         shown: dict[str, Any] = {
             "publicId": self.public_id,
             "status": self.status,

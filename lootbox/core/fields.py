@@ -216,7 +216,7 @@ def parse_moment(text: str) -> dt.datetime | None:
 
 def print_moment(moment: dt.datetime) -> str:
     """Return the time as the API prints it: ISO 8601, UTC, whole seconds, with a Z (contract section 1)."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(dt.UTC).isoformat()[:19] + "Z"
 
 
 def _text_problem(value: object, *, minimum: int, maximum: int) -> str:

