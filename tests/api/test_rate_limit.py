@@ -4,6 +4,7 @@ import time
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from operators import services
 from operators.services import NewOperator
@@ -65,7 +66,7 @@ class TestAKey:
         assert limit * BURST_FACTOR - left_over <= count <= limit * (BURST_FACTOR + took_s) + 1
 
     def test_beyond_its_rate_is_told_when_to_come_back(self, acme: NewOperator, s2s: SignedClient) -> None:
-        services.change_settings(operator=acme.operator, changes={"rateLimit": "1"})
+        services.change_settings(operator=acme.operator, changes={"rateLimit": "1"}, at=timezone.now())
         for _ in range(2 * BURST_FACTOR):
             PerKey._take(acme.key.key_id, 1, time.monotonic())
         refused = s2s.get("/api/s2s/health")
@@ -74,11 +75,11 @@ class TestAKey:
         assert refused.body["error"]["retryable"] is True
 
     def test_is_limited_by_what_was_set_a_moment_ago(self, acme: NewOperator, s2s: SignedClient, boxes: dict[str, int]) -> None:
-        services.change_settings(operator=acme.operator, changes={"rateLimit": "1"})
+        services.change_settings(operator=acme.operator, changes={"rateLimit": "1"}, at=timezone.now())
         for _ in range(2 * BURST_FACTOR):
             PerKey._take(acme.key.key_id, 1, time.monotonic())
         assert s2s.post("/api/s2s/purchase", {}).code == "RATE_LIMITED"
-        services.change_settings(operator=acme.operator, changes={"rateLimit": "0"})
+        services.change_settings(operator=acme.operator, changes={"rateLimit": "0"}, at=timezone.now())
         assert s2s.post("/api/s2s/purchase", {}).code == "VALIDATION_FAILED"
 
     def test_that_nobody_holds_costs_no_request_of_anybody(self) -> None:
