@@ -65,6 +65,22 @@ WHERE id IN (
 RETURNING id
 """
 
+# After a day without its wallet an operator's open money would wait for up to another one. While the wallet answers new debits,
+# it is asked every ten minutes.
+CAP_ROUNDS: Final = """
+UPDATE purchases_round SET recover_at = now() + interval '10 minutes'
+WHERE state = 'undoing' AND recover_at > now() + interval '10 minutes' AND NOT EXISTS (
+    SELECT FROM wallet_breaker breaker WHERE breaker.operator_id = purchases_round.operator_id AND breaker.failures > 0)
+RETURNING id
+"""
+CAP_CALLS: Final = """
+UPDATE wallet_walletcall SET next_attempt_at = now() + interval '10 minutes'
+WHERE state IN ('pending', 'unknown') AND next_attempt_at > now() + interval '10 minutes'
+  AND reason IN ('payout', 'refund', 'cashback') AND NOT EXISTS (
+    SELECT FROM wallet_breaker breaker WHERE breaker.operator_id = wallet_walletcall.operator_id AND breaker.failures > 0)
+RETURNING id
+"""
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -86,6 +102,8 @@ def recover_due(*, clock: Clock) -> Pass:
     """
     # What fails now and is due again at once belongs to the next pass.
     [(due,)] = db.rows("SELECT now()", {})
+    db.rows(CAP_ROUNDS, {})
+    db.rows(CAP_CALLS, {})
     expired = expire_held(clock=clock, limit=EXPIRED_AT_ONCE)
     taken_rounds = taken_calls = 0
     with ThreadPoolExecutor(THREADS, thread_name_prefix="recovery") as pool:

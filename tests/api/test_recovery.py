@@ -1,5 +1,6 @@
 """What recovery does with money that nobody retried: contract section 5, `manage.py recover --once`."""
 
+import datetime as dt
 import json
 from io import StringIO
 
@@ -10,7 +11,7 @@ from pytest_django import Settings
 
 from operators import services
 from operators.services import NewOperator
-from purchases.models import Draw
+from purchases.models import Draw, Round
 from tests.api.test_prepay_and_cancel import cancel, open_held
 from tests.api.test_purchase import buy, order
 from tests.casino_wallet import Casino
@@ -39,6 +40,26 @@ def status(s2s: SignedClient, public_id: str) -> str:
     """Return the round's status."""
     shown: str = s2s.get(f"/api/s2s/rounds/{public_id}").body["round"]["status"]
     return shown
+
+
+class TestAWalletThatWasAwayForADay:
+    def test_is_asked_within_ten_minutes_of_its_return(
+        self, s2s: SignedClient, boxes: dict[str, int], casino: Casino, settings: Settings
+    ) -> None:
+        """Catalogue 37: until then the waits grow to a day, and stay so while it answers nothing."""
+        settings.LOOTBOX_RECOVERY_STEPS_S = [86400]
+        casino.server.play(answer(b"", status=500))
+        buy(s2s, boxes["sure-item"])
+        for _ in range(2):
+            recover()
+            [waiting] = Round.objects.filter(state="undoing")
+            assert waiting.recover_at is not None
+            assert waiting.recover_at > timezone.now() + dt.timedelta(hours=19)
+        casino.play()
+        assert buy(s2s, boxes["sure-item"]).status == 200
+        recover()
+        waiting.refresh_from_db()
+        assert waiting.recover_at < timezone.now() + dt.timedelta(minutes=11)
 
 
 class TestAnAbandonedPurchase:
