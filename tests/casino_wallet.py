@@ -2,10 +2,12 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lootbox.core.signing import sign
 from tests.faulty_server import Act, FaultyServer, Peer, Received, framed
 
 
@@ -21,6 +23,15 @@ class Movement:
     answer: dict[str, Any]
     asked: int = 1
 
+    def stands_for(self, body: Mapping[str, Any]) -> bool:
+        """Return whether a call is this movement again."""
+        return (self.type, self.player, self.amount_minor, self.currency) == (
+            body["type"],
+            body["playerExternalId"],
+            body["amountMinor"],
+            body["currency"],
+        )
+
     @property
     def applied_minor(self) -> int:
         """Return what it did to the player's balance."""
@@ -33,11 +44,13 @@ class Movement:
 class CasinoWallet:
     """A wallet where every player starts with `opening_minor` of each currency; it remembers refusals by key, as it must.
 
-    `answer` decides and answers; `apply_then` decides, then misbehaves; an act that never calls either loses the request.
+    `answer` decides and answers; `apply_then` decides, then misbehaves; an act that never calls either loses the request. With
+    a `secret` it takes nothing that is not signed with it, and lately.
     """
 
     opening_minor: int = 1_000_000
     refuse: str | None = None
+    secret: str | None = None
     movements: dict[str, Movement] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -62,6 +75,8 @@ class CasinoWallet:
     def decide(self, request: Received) -> dict[str, Any]:
         """Return the answer to a call, the first one for ever under its key."""
         body = json.loads(request.body)
+        if self.secret is not None and not self._is_signed(self.secret, request):
+            return {"accepted": False, "errorCode": "INVALID_SIGNATURE"}
         with self._lock:
             if body["type"] == "wallet.balance":
                 balance = self._balance(body["playerExternalId"], body["currency"])
@@ -69,14 +84,22 @@ class CasinoWallet:
             key = body["idempotencyKey"]
             assert request.headers["idempotency-key"] == key
             if key in self.movements:
-                self.movements[key].asked += 1
-                return self.movements[key].answer
+                known = self.movements[key]
+                known.asked += 1
+                return known.answer if known.stands_for(body) else {"accepted": False, "errorCode": "KEY_REUSED"}
             movement = Movement(
                 body["type"], body["playerExternalId"], body["amountMinor"], body["currency"], body["reference"], {}
             )
             movement.answer = self._decide(movement, body)
             self.movements[key] = movement
             return movement.answer
+
+    def _is_signed(self, secret: str, request: Received) -> bool:
+        timestamp = request.headers["x-timestamp"]
+        expected = sign(
+            secret=secret, timestamp=timestamp, method=request.method, path=request.target.partition("?")[0], body=request.body
+        )
+        return request.headers["x-signature"] == expected and abs(time.time() - int(timestamp)) <= 300
 
     def _decide(self, movement: Movement, body: Mapping[str, Any]) -> dict[str, Any]:
         before = self._balance(movement.player, movement.currency)

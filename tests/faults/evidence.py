@@ -45,7 +45,7 @@ def _ledgers(rig: Rig, shop: Shop) -> list[str]:
     """Compare the operator's ledger with ours, movement by movement."""
     ours = {key: (minor, currency) for key, minor, currency in rig.rows(OURS, shop.slug)}
     theirs = {key: (move.applied_minor, move.currency) for key, move in shop.wallet.movements.items() if move.applied_minor}
-    theirs = {key: moved for key, moved in theirs.items() if not key.startswith("rollback:")}
+    theirs = {key: moved for key, moved in theirs.items() if not key.startswith(("rollback:", "check:"))}
     keys = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
     return [f"{shop.slug}: {key} is {ours.get(key)} with us and {theirs.get(key)} with the operator" for key in keys]
 
