@@ -9,6 +9,7 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from finance import counting, watch
+from finance.services import exporting
 
 # Well below the hard limit of a task; what is left over is for the next run.
 RUN: Final = dt.timedelta(seconds=30)
@@ -28,3 +29,20 @@ def watch_rtp(**_: Any) -> None:
     close_old_connections()
     for flag in watch.judge(at=timezone.now()):
         logger.warning("rtp_out_of_tolerance", flag=flag.pk, summary=flag.summary, box_paused=flag.box_paused)
+
+
+# Acknowledged early: an export may take longer than the broker waits for a task. One that dies with its worker is found in
+# PostgreSQL when its lease has lapsed.
+@shared_task(acks_late=False, time_limit=3600)
+def make_exports(**_: Any) -> None:
+    """Make the exports that wait, one after another."""
+    close_old_connections()
+    while exporting.make_next(clock=timezone.now):
+        pass
+
+
+@shared_task
+def delete_exports(**_: Any) -> None:
+    """Delete the files whose time is up."""
+    close_old_connections()
+    exporting.delete_old(at=timezone.now())

@@ -2,6 +2,6 @@
 
 from django.urls import path
 
-from finance.views import LedgerView
+from finance.views import ExportsView, LedgerView
 
-urlpatterns = [path("ledger", LedgerView.as_view())]
+urlpatterns = [path("ledger", LedgerView.as_view()), path("exports", ExportsView.as_view())]

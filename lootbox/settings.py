@@ -58,6 +58,12 @@ LOOTBOX_BIG_WIN_PRICES = env.int("LOOTBOX_BIG_WIN_PRICES", 100)
 LOOTBOX_FREE_OPENS = env.int("LOOTBOX_FREE_OPENS", 50)
 LOOTBOX_FREE_OPENS_WINDOW_S = env.float("LOOTBOX_FREE_OPENS_WINDOW_S", 86400.0)
 
+# Exports: where large ones wait for download, for how long, what is large, and how long a signed link holds.
+LOOTBOX_EXPORTS = Path(env.str("LOOTBOX_EXPORTS", str(LOOTBOX_HOME / "exports")))
+LOOTBOX_EXPORTS_KEPT_DAYS = env.float("LOOTBOX_EXPORTS_KEPT_DAYS", 7.0)
+LOOTBOX_EXPORTS_AT_ONCE_ROWS = env.int("LOOTBOX_EXPORTS_AT_ONCE_ROWS", 50_000)
+LOOTBOX_EXPORTS_LINK_S = env.float("LOOTBOX_EXPORTS_LINK_S", 900.0)
+
 # PostgreSQL. The pool lends a connection per statement phase, so that a slow wallet holds none.
 DATABASES = {"default": env.db_url("DATABASE_URL", default=embedded.database_url(LOOTBOX_HOME))}
 DATABASES["default"] |= {
@@ -100,6 +106,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "deliver webhooks": {"task": "webhooks.tasks.dispatch", "schedule": 2.0, "options": {"expires": 5}},
     "tell people of endpoints that went off": {"task": "webhooks.tasks.send_notices", "schedule": 60.0},
     "number the ledger": {"task": "wallet.tasks.number_movements", "schedule": 2.0, "options": {"expires": 5}},
+    "make exports": {"task": "finance.tasks.make_exports", "schedule": 10.0, "options": {"expires": 10}},
+    "delete old exports": {"task": "finance.tasks.delete_exports", "schedule": 3600.0},
     "load exchange rates": {"task": "catalog.tasks.load_rates", "schedule": 3600.0},
     "publish boxes that are due": {"task": "catalog.tasks.publish_due", "schedule": 60.0},
     "expire won items": {"task": "vault.tasks.expire_items", "schedule": 60.0},

@@ -20,5 +20,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/sso", come_in),
     path("admin/", admin.site.urls),
     path("", include("purchases.public_urls")),
+    path("", include("finance.public_urls")),
     path("", include("play.urls")),
 ]
