@@ -7,12 +7,12 @@ from django.http import StreamingHttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from finance import ledger
 from finance.exports.making import Wanted
 from finance.requests import link_token, read_link, read_wanted
 from finance.services import exporting
+from lootbox.core.answers import Answer
 from lootbox.core.fields import print_moment
 from lootbox.core.views import ApiView
 from operators.audit import By
@@ -23,20 +23,20 @@ from operators.views import S2SView
 class LedgerView(S2SView):
     """`GET /api/s2s/ledger` (contract section 7)."""
 
-    def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's signature
+    def get(self, request: Request) -> Answer:  # noqa: ARG002 - DRF's signature
         """Answer movements in the order of their numbers."""
         query = self.read_query()
         after = query.whole("after", default=0)
         limit = query.positive("limit", default=50, largest=200)
         query.check()
         page = ledger.read_ledger(operator=self.operator, after=after, limit=limit)
-        return Response({"items": [row.as_json() for row in page.rows], "cursor": {"next": page.next}})
+        return Answer({"items": [row.as_json() for row in page.rows], "cursor": {"next": page.next}})
 
 
 class ExportsView(S2SView):
     """`POST /api/s2s/exports`: a signed link to a file, which stores nothing and so needs no idempotency key."""
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> Answer:
         """Answer the link."""
         wanted = read_wanted(self.read_body(), operator=self.operator)
         assert isinstance(request.auth, Caller)
@@ -44,7 +44,7 @@ class ExportsView(S2SView):
         expires_at = self.now + dt.timedelta(seconds=settings.LOOTBOX_EXPORTS_LINK_S)
         url = request.build_absolute_uri(reverse("export-link", args=[token]))
         shown = {"report": wanted.report, "format": wanted.format, "filename": wanted.filename}
-        return Response({"export": shown | {"url": url, "expiresAt": print_moment(expires_at)}}, status=201)
+        return Answer({"export": shown | {"url": url, "expiresAt": print_moment(expires_at)}}, status=201)
 
 
 class LinkView(ApiView):
