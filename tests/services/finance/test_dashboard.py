@@ -47,7 +47,8 @@ def call(made: NewOperator, *, made_ago: dt.timedelta, resolved_ago: dt.timedelt
     unresolved = resolved_ago is None
     WalletCall.objects.create(
         id=new_id(), operator=made.operator, player=player, type="wallet.credit", reason="cashback",
-        idempotency_key=str(uuid4()), amount_minor=amount, currency="EUR", base_amount_minor=amount, base_currency="EUR", body=b"{}", attempts=attempts,
+        idempotency_key=str(uuid4()), amount_minor=amount, currency="EUR", base_amount_minor=amount, base_currency="EUR",
+        body=b"{}", attempts=attempts,
         state=CallState.UNKNOWN if unresolved else CallState.REFUSED, created_at=NOW - made_ago,
         resolved_at=None if resolved_ago is None else NOW - resolved_ago, next_attempt_at=NOW if unresolved else None,
     )  # fmt: skip
