@@ -11,6 +11,7 @@ Refusals, as `errorCode`:
 import json
 import sqlite3
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 Json = dict[str, object]
@@ -122,6 +123,21 @@ def statement(db: sqlite3.Connection) -> Json:
         for row in db.execute("SELECT * FROM balances ORDER BY player, currency")
     ]
     return {"movements": movements, "balances": balances}
+
+
+def bookings(db: sqlite3.Connection) -> Iterator[list[str]]:
+    """Yield what moved money as rows of a table, headings first: the statement that finance matches with the platform's."""
+    yield ["Transaction", "Platform's key", "Player", "Type", "Amount", "Currency", "Booked at"]
+    for row in db.execute("SELECT * FROM movements WHERE moved_minor <> 0 ORDER BY id"):
+        yield [
+            _reference(row),
+            row["key"],
+            row["player"],
+            row["type"],
+            str(row["moved_minor"]),
+            row["currency"],
+            row["at"],
+        ]
 
 
 def _act(db: sqlite3.Connection, call: Call, *, at: str) -> sqlite3.Row:

@@ -7,6 +7,8 @@ Key id, secret and outbound secret come from CASINO_KEY_ID, CASINO_SECRET and CA
 
 import argparse
 import contextlib
+import csv
+import io
 import json
 import os
 import re
@@ -125,6 +127,8 @@ class Handler(BaseHTTPRequestHandler):
                     self.send_json(200, {"status": "ok"})
                 case ("GET", "/ledger.json"):
                     self.ledger()
+                case ("GET", "/statement.csv"):
+                    self.statement()
                 case _:
                     self.answer_people(path, body)
         except BadRequest as error:
@@ -206,6 +210,16 @@ class Handler(BaseHTTPRequestHandler):
         with database.transaction(self.db):  # so that movements and balances are of one moment
             statement = cashier.statement(self.db)
         self.send_json(200, statement)
+
+    def statement(self) -> None:
+        text = io.StringIO()
+        csv.writer(text).writerows(cashier.bookings(self.db))
+        self.send(
+            200,
+            "text/csv; charset=utf-8",
+            text.getvalue().encode(),
+            {"Content-Disposition": 'attachment; filename="statement.csv"'},
+        )
 
     def lobby(self) -> None:
         player = self.player()

@@ -94,7 +94,8 @@ class Pages:
             "Calls",
             f"""
 <h1>What arrived here</h1>
-<p>Wallet calls and webhooks from the platform, newest first. Open one to see the raw text.</p>
+<p>Wallet calls and webhooks from the platform, newest first. Open one to see the raw text.
+<a href="/statement.csv" download>Download our books as CSV</a> to match them in the platform's back-office.</p>
 {f'<ul class="arrivals">{rows}</ul>' if rows else "<p>Nothing yet. Open a box and come back.</p>"}
 {more}""",
         )

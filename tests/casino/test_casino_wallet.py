@@ -1,5 +1,6 @@
 """What the platform asks of every wallet before it goes live, asked of the reference wallet over HTTP."""
 
+import csv
 import json
 import sqlite3
 import threading
@@ -281,3 +282,18 @@ class TestLedger:
         books = casino.ledger()
         (account,) = books["balances"]
         assert account["openingMinor"] + sum(row["movedMinor"] for row in books["movements"]) == account["balanceMinor"]
+
+
+class TestTheStatement:
+    def test_has_what_moved_money_and_nothing_else(self, casino: Client) -> None:
+        casino.wallet(debit("round:r_1", amount=500))
+        casino.wallet(debit("round:r_2", amount=60_000))
+        casino.wallet(credit("payout:round:r_1", amount=320))
+        answer = casino.get("/statement.csv")
+        assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+        headings, *lines = csv.reader(answer.text.splitlines())
+        assert headings == ["Transaction", "Platform's key", "Player", "Type", "Amount", "Currency", "Booked at"]
+        assert [line[:6] for line in lines] == [
+            ["w-1", "round:r_1", "u_1", "wallet.debit", "-500", "EUR"],
+            ["w-3", "payout:round:r_1", "u_1", "wallet.credit", "320", "EUR"],
+        ]
