@@ -112,11 +112,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "publish boxes that are due": {"task": "catalog.tasks.publish_due", "schedule": 60.0},
     "expire won items": {"task": "vault.tasks.expire_items", "schedule": 60.0},
     "check what must hold of the money": {"task": "purchases.tasks.check_invariants", "schedule": 300.0},
-    "count what is new and flag what is unusual": {
-        "task": "finance.tasks.count_new",
-        "schedule": 60.0,
-        "options": {"expires": 60},
-    },
+    "match statements that wait": {"task": "finance.tasks.match_statements", "schedule": 60.0, "options": {"expires": 60}},
+    "count draws and flag what is unusual": {"task": "finance.tasks.count_draws", "schedule": 60.0, "options": {"expires": 60}},
     "hold what was paid out against the odds": {
         "task": "finance.tasks.watch_rtp",
         "schedule": 300.0,
@@ -198,6 +195,11 @@ REST_FRAMEWORK = {
 }
 # Contract section 12: a body is 64 KiB at most. The back-office's uploads set their own limit.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+FILE_UPLOAD_HANDLERS = [
+    "lootbox.core.uploads.Limited",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
