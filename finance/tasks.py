@@ -7,9 +7,10 @@ import structlog
 from celery import shared_task
 from django.db import close_old_connections
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from finance import counting, watch
-from finance.services import exporting
+from finance.services import exporting, statements
 
 # Well below the hard limit of a task; what is left over is for the next run.
 RUN: Final = dt.timedelta(seconds=30)
@@ -17,10 +18,10 @@ logger = structlog.get_logger(__name__)
 
 
 @shared_task
-def count_new(**_: Any) -> None:
-    """Count draws and attempts at delivery that are new, and flag big wins and repeated free opens."""
+def count_draws(**_: Any) -> None:
+    """Count the draws that are new, and flag big wins and repeated free opens."""
     close_old_connections()
-    counting.count_new(clock=timezone.now, until=timezone.now() + RUN)
+    counting.count_draws(clock=timezone.now, until=timezone.now() + RUN)
 
 
 @shared_task
@@ -46,3 +47,20 @@ def delete_exports(**_: Any) -> None:
     """Delete the files whose time is up."""
     close_old_connections()
     exporting.delete_old(at=timezone.now())
+
+
+# Acknowledged early: what is lost with its worker waits in PostgreSQL, and the schedule comes back to it.
+@shared_task(acks_late=False, time_limit=1800)
+def match_statements(**_: Any) -> None:
+    """Match the statements that wait."""
+    close_old_connections()
+    for statement_id in statements.due(at=timezone.now()):
+        statements.run(statement_id=statement_id, clock=timezone.now)
+
+
+def wake_matching() -> None:
+    """Have a worker look for statements now. Without a broker the schedule finds them, a minute later."""
+    try:
+        match_statements.apply_async(retry=False, expires=60)
+    except OperationalError as error:
+        logger.warning("matching_not_woken", reason=str(error))

@@ -45,6 +45,7 @@ _MONEY: Final = (
     "operators.see_dashboard",
     "finance.see_reports",
     "finance.view_export",
+    "finance.view_statement",
 )
 _SUPPORT_ACTS: Final = (
     "operators.refund_round",
@@ -65,10 +66,11 @@ _CATALOGUE_ACTS: Final = (
     "catalog.change_attribute",
     "catalog.add_catalogueupload",
 )
+_BOOKS: Final = ("finance.match_statement",)
 _LOG: Final = ("operators.view_auditentry", "operators.export_audit")
 _PEOPLE: Final = ("auth.view_user", "operators.view_membership", "operators.grant_roles")
 _OPERATOR_ADMIN: Final = (
-    *_CATALOGUE, *_PLAY, *_MONEY, *_SUPPORT_ACTS, *_CATALOGUE_ACTS, *_LOG, *_PEOPLE,
+    *_CATALOGUE, *_PLAY, *_MONEY, *_SUPPORT_ACTS, *_CATALOGUE_ACTS, *_BOOKS, *_LOG, *_PEOPLE,
     "operators.resolve_call", "operators.view_apikey", "webhooks.operate_endpoint",
 )  # fmt: skip
 
@@ -82,7 +84,8 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
     OPERATOR_ADMIN: frozenset(_OPERATOR_ADMIN),
     CATALOGUE_MANAGER: frozenset({*_CATALOGUE, *_CATALOGUE_ACTS}),
     SUPPORT: frozenset({*_CATALOGUE, *_PLAY, "wallet.view_walletcall", "operators.view_actionrequest", *_SUPPORT_ACTS}),
-    FINANCE: frozenset({*_CATALOGUE, *_PLAY, *_MONEY, "operators.ask_wallet", "operators.resolve_call", "finance.handle_flag"}),
+    FINANCE: frozenset({*_CATALOGUE, *_PLAY, *_MONEY, "operators.ask_wallet", "operators.resolve_call", "finance.handle_flag",
+                        *_BOOKS}),
     AUDITOR: frozenset({*_CATALOGUE, *_PLAY, *_MONEY, *_LOG, "auth.view_user", "operators.view_membership"}),
 }  # fmt: skip
 # What an operator's own administrators may grant.

@@ -1,5 +1,5 @@
 """The pages of finance, one module each."""
 
-from finance.admin import flags
+from finance.admin import flags, statements
 
-__all__ = ["flags"]
+__all__ = ["flags", "statements"]

@@ -27,13 +27,14 @@ from tests.casino_wallet import Casino
 from tests.conftest import SURE_ITEM, publish_boxes
 from tests.factories.vault import won_items
 from tests.factories.webhooks import make_deliveries
+from tests.services.finance.books import as_csv, receive
 from tests.signed import SignedClient
 from vault.models import InventoryItem, ShippingOrder
 from wallet.models import WalletAttempt, WalletCall
 
 APPEND_ONLY = {
     "Round", "WalletCall", "Delivery", "AuditEntry", "BoxVersion", "InventoryItem", "Player", "ActionRequest", "Flag",
-    "Box",
+    "Box", "Statement",
 }  # fmt: skip
 
 
@@ -79,6 +80,7 @@ def full_house(acme: NewOperator, stranger: NewOperator, casino: Casino) -> None
             },
             box_version_id=version.pk, box=version.box, seen_at=now,
         )  # fmt: skip
+        receive(made.operator, as_csv([]))
         with transaction.atomic():
             audit.record(by=By("somebody", "why"), action="test", operator=made.operator, subject="s", at=now)
     call_command("set_rate", "EUR", "SEK", "11.2", "--json", stdout=io.StringIO())
@@ -185,7 +187,7 @@ LISTS = {
     "operators_operator", "operators_apikey", "operators_player", "operators_auditentry", "auth_user", "catalog_item",
     "catalog_box", "catalog_boxversion", "catalog_exchangerate", "purchases_round", "wallet_walletcall",
     "vault_inventoryitem", "vault_shippingorder", "webhooks_delivery", "webhooks_endpoint", "finance_flag",
-    "catalog_boxdraft", "catalog_attribute", "catalog_catalogueupload",
+    "catalog_boxdraft", "catalog_attribute", "catalog_catalogueupload", "finance_statement",
 }  # fmt: skip
 _CATALOGUE = {
     "catalog_item", "catalog_box", "catalog_boxversion", "catalog_boxdraft", "catalog_attribute", "catalog_catalogueupload",
@@ -199,8 +201,8 @@ OPEN = {
     staff.OPERATOR_ADMIN: LISTS - {"catalog_exchangerate"},
     staff.CATALOGUE_MANAGER: _CATALOGUE,
     staff.SUPPORT: _CATALOGUE | _PLAY | {"wallet_walletcall"},
-    staff.FINANCE: _CATALOGUE | _PLAY | {"wallet_walletcall"},
-    staff.AUDITOR: _CATALOGUE | _PLAY | {"wallet_walletcall", "operators_auditentry", "auth_user"},
+    staff.FINANCE: _CATALOGUE | _PLAY | {"wallet_walletcall", "finance_statement"},
+    staff.AUDITOR: _CATALOGUE | _PLAY | {"wallet_walletcall", "operators_auditentry", "auth_user", "finance_statement"},
     None: set(),
 }
 
