@@ -8,6 +8,8 @@ from typing import Any, Final
 GREEN, AMBER, BLUE, RED, VIOLET, GREY = "#0a7f5a", "#d97706", "#2563eb", "#b91c1c", "#7c3aed", "#6b7280"
 PALETTE: Final = (GREEN, BLUE, AMBER, VIOLET, RED, GREY)
 _TICKS: Final = {"color": "#6b7280", "maxRotation": 0, "autoSkipPadding": 12}
+# An axis of counts, which has no halves.
+WHOLE: Final = {"ticks": _TICKS | {"precision": 0}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,7 @@ class Chart:
     note: str = ""
     stacked: bool = False
     axis: Mapping[str, Any] = field(default_factory=dict)
+    wide: bool = False
 
     @property
     def data(self) -> str:
@@ -67,7 +70,7 @@ class Chart:
     def _dataset(self, plot: Plot) -> dict[str, Any]:
         drawn: dict[str, Any] = {"label": plot.name, "data": list(plot.values), "borderColor": plot.colour}
         if self.kind == "bar":
-            return drawn | {"backgroundColor": plot.colour, "borderRadius": 3, "maxBarThickness": 28, "minBarLength": 1}
+            return drawn | {"backgroundColor": plot.colour, "borderRadius": 3, "maxBarThickness": 28}
         drawn |= {"borderWidth": 2, "pointRadius": 0 if len(plot.values) > 1 else 4, "tension": 0, "stepped": plot.stepped}
         if plot.filled_to is not None:
             drawn |= {"fill": f"{plot.filled_to:+d}", "backgroundColor": f"{plot.colour}1f"}

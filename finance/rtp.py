@@ -171,6 +171,7 @@ def prize_chart(prizes: Sequence[tuple[str, int, float]]) -> Chart:
         headings=("Prize", "Expected", "Drawn", "Difference", "Drawn of expected"),
         rows=rows if any(drawn for _, drawn, _ in prizes) else (),
         axis={"type": "logarithmic", "min": min(0.5, least or 0.5)} if least and most > 30 * least else {},
+        wide=True,
         note=f"The first {_BARS} of {len(prizes)} prizes; all are in the table." if len(prizes) > _BARS else "",
     )
 
@@ -191,7 +192,7 @@ def _funnel(known: watch.Table, hours: Sequence[tuple[dt.datetime, int, int]]) -
     bands = [tuple(limit / price for limit in known.law.limits(draws=draws, p=p)) for _, (draws, _) in points]
     shares = [payout / draws / price for _, (draws, payout) in points]
     # Few draws tolerate anything: what matters is where the curve settles.
-    top = max([2 * theory, *(1.2 * share for share in shares[len(shares) // 3 :])])
+    top = max([1.6 * theory, *(1.2 * share for share in shares[len(shares) // 3 :])])
     return Chart(
         title="RTP as draws add up, with its tolerance",
         note="The last 30 days. A healthy box stays inside the band, which narrows as draws add up.",
@@ -214,7 +215,12 @@ def _funnel(known: watch.Table, hours: Sequence[tuple[dt.datetime, int, int]]) -
             )
             for (hour, (draws, payout)), share, (low, high) in zip(points, shares, bands, strict=True)
         ],
-        axis={"max": math.ceil(100 * top), "title": {"display": True, "text": "% of turnover"}},
+        axis={
+            "min": math.floor(50 * theory),
+            "max": math.ceil(100 * top),
+            "beginAtZero": False,
+            "title": {"display": True, "text": "% of turnover"},
+        },
     )
 
 

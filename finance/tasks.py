@@ -18,10 +18,10 @@ logger = structlog.get_logger(__name__)
 
 
 @shared_task
-def count_draws(**_: Any) -> None:
-    """Count the draws that are new, and flag big wins and repeated free opens."""
+def count_new(**_: Any) -> None:
+    """Count draws and attempts at delivery that are new, and flag big wins and repeated free opens."""
     close_old_connections()
-    counting.count_draws(clock=timezone.now, until=timezone.now() + RUN)
+    counting.count_new(clock=timezone.now, until=timezone.now() + RUN)
 
 
 @shared_task

@@ -22,13 +22,17 @@ class BackOffice(AdminSite):
 
     def extra_urls(self) -> Sequence[URLPattern]:
         """Return the pages beside those of models."""
-        from operators import guided_views, staff_views  # noqa: PLC0415 - models are not loaded yet when the site is made
+        from finance.admin import dashboard, rtp  # noqa: PLC0415 - models are not loaded yet when the site is made
+        from operators import guided_views, staff_views  # noqa: PLC0415 - likewise
 
         return [
             path("prove/", self.admin_view(staff_views.prove), name="prove"),
             path("act/<slug:name>/", self.admin_view(guided_views.act_many), name="act_many"),
             path("act/<slug:name>/<key>/", self.admin_view(guided_views.act), name="act"),
             path("make/<slug:name>/", self.admin_view(guided_views.make), name="make"),
+            path("dashboard/", self.admin_view(dashboard.show), name="dashboard"),
+            path("rtp/", self.admin_view(rtp.overview), name="finance_rtp_watch"),
+            path("rtp/<int:version_id>/", self.admin_view(rtp.of_version), name="finance_rtp"),
             path("second-factor/", self.admin_view(staff_views.second_factor), name="second_factor"),
         ]
 
@@ -54,7 +58,7 @@ def _item(request: HttpRequest, title: str, icon: str, view: str, permission: st
 
 
 NAVIGATION: Sequence[tuple[str, Sequence[tuple[str, str, str, str]]]] = (
-    ("", [("Overview", "monitoring", "index", "")]),
+    ("", [("Overview", "home", "index", ""), ("Dashboard", "monitoring", "dashboard", "operators.see_dashboard")]),
     (
         "Play",
         [

@@ -113,7 +113,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire won items": {"task": "vault.tasks.expire_items", "schedule": 60.0},
     "check what must hold of the money": {"task": "purchases.tasks.check_invariants", "schedule": 300.0},
     "match statements that wait": {"task": "finance.tasks.match_statements", "schedule": 60.0, "options": {"expires": 60}},
-    "count draws and flag what is unusual": {"task": "finance.tasks.count_draws", "schedule": 60.0, "options": {"expires": 60}},
+    "count what is new and flag what is unusual": {
+        "task": "finance.tasks.count_new",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "hold what was paid out against the odds": {
         "task": "finance.tasks.watch_rtp",
         "schedule": 300.0,

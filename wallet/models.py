@@ -103,6 +103,8 @@ class WalletCall(models.Model):
             # Support searches by the wallet's own reference.
             models.Index(name="wallet_call_reference", fields=["provider_txn_ref"], condition=~Q(provider_txn_ref="")),
             models.Index(name="wallet_call_order", fields=["order_id"], condition=Q(order_id__isnull=False)),
+            # The few whose fate was not known at once, for how much money was unresolved at a time gone by.
+            models.Index(name="wallet_call_retried", fields=["operator", "resolved_at"], condition=Q(attempts__gt=1)),
             # What has moved and has no number yet: empty but for the last second or two.
             models.Index(
                 name="wallet_call_unnumbered",

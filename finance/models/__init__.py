@@ -1,11 +1,12 @@
-"""What finance keeps: exports that were asked for, flags, counts of draws, statements. Reports read the money itself."""
+"""What finance keeps: exports that were asked for, flags, counts, statements. Reports read the money itself."""
 
 from finance.models.exports import Export, ExportState
-from finance.models.flags import DrawTally, Flag, FlagKind, FlagState, Severity, TallyProgress
+from finance.models.flags import DeliveryTally, DrawTally, Flag, FlagKind, FlagState, PlayTally, Severity, TallyProgress
 from finance.models.statements import Category, Difference, Statement, StatementFormat, StatementPart, StatementState
 
 __all__ = [
     "Category",
+    "DeliveryTally",
     "Difference",
     "DrawTally",
     "Export",
@@ -13,6 +14,7 @@ __all__ = [
     "Flag",
     "FlagKind",
     "FlagState",
+    "PlayTally",
     "Severity",
     "Statement",
     "StatementFormat",

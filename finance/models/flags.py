@@ -102,14 +102,57 @@ class DrawTally(models.Model):
         indexes = [models.Index(name="draw_tally_latest", fields=["hour", "box_version", "currency", "funding"])]
 
 
-class TallyProgress(models.Model):
-    """How far the draws are counted; one row, whose lock makes whoever counts the only one.
+class PlayTally(models.Model):
+    """What was bought and won in an hour (UTC) of a box version; counted from the draws, each once.
 
-    Draws up to `counted_to` are counted. Ids are given before the commit, so that a draw may appear below ones that are there
-    already. `seen_to` is the newest draw that was seen, and `seen_before` the first transaction that began after that: once no
-    older one runs, no draw up to `seen_to` can appear any more, and all of them may be counted.
+    Amounts are in minor units of the player's currency, `base_…` in the operator's base. What the operator paid for stands in
+    rows of its own, where `bet_minor` is what nobody paid.
     """
 
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, db_index=False, related_name="+")
+    box_version = models.ForeignKey(BoxVersion, on_delete=models.PROTECT, db_index=False, related_name="+")
+    currency = models.CharField(max_length=3)
+    base_currency = models.CharField(max_length=3)
+    funding = models.CharField(max_length=8, choices=Funding)
+    hour = models.DateTimeField()
+    rounds = models.BigIntegerField(help_text="A round counts at its first reel.")
+    boxes = models.BigIntegerField()
+    bet_minor = models.BigIntegerField()
+    base_bet_minor = models.BigIntegerField()
+    won_minor = models.BigIntegerField()
+    base_won_minor = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="play_tally_unique",
+                fields=["operator", "hour", "box_version", "currency", "base_currency", "funding"],
+            ),
+        ]
+
+
+class DeliveryTally(models.Model):
+    """How an operator's webhooks fared in an hour (UTC), attempt by attempt; `late` of those delivered took over a minute."""
+
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, db_index=False, related_name="+")
+    hour = models.DateTimeField()
+    delivered = models.BigIntegerField()
+    late = models.BigIntegerField()
+    failed = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="delivery_tally_unique", fields=["operator", "hour"])]
+
+
+class TallyProgress(models.Model):
+    """How far the rows of one table are counted; the row's lock makes whoever counts the only one.
+
+    Rows up to `counted_to` are counted. Ids are given before the commit, so that a row may appear below ones that are there
+    already. `seen_to` is the newest row that was seen, and `seen_before` the first transaction that began after that: once no
+    older one runs, no row up to `seen_to` can appear any more, and all of them may be counted.
+    """
+
+    name = models.CharField(max_length=20, unique=True, default="draws", db_default="draws")
     counted_to = models.BigIntegerField(default=0)
     seen_to = models.BigIntegerField(default=0)
     seen_before = models.BigIntegerField(default=0)

@@ -31,7 +31,7 @@ JACKPOT = SURE_CASH | {
 
 def count() -> int:
     """Count what is there to be counted."""
-    return counting.count_draws(clock=timezone.now, until=timezone.now() + dt.timedelta(seconds=30))
+    return counting.count_new(clock=timezone.now, until=timezone.now() + dt.timedelta(seconds=30))
 
 
 def buy(s2s: SignedClient, version: int, *, reels: int = 1, player: str = "u_1", **more: Any) -> None:
@@ -73,7 +73,7 @@ class TestCounting:
 
     def test_leaves_the_rest_to_the_next_run_when_its_time_is_up(self, acme: NewOperator, s2s: SignedClient) -> None:
         buy(s2s, publish_boxes(acme, SURE_ITEM)["sure-item"])
-        assert counting.count_draws(clock=timezone.now, until=timezone.now()) == 0
+        assert counting.count_new(clock=timezone.now, until=timezone.now()) == 0
         assert tallies() == {}
         count()
         assert tallies() == {("player", "EUR"): 1}

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("finance", "0003_flag_guards"),
+        ("finance", "0005_count_anew"),
         ("operators", "0004_publication_and_flags"),
     ]
 
