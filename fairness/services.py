@@ -18,6 +18,7 @@ SeedSource: TypeAlias = Callable[[int], str]
 
 SERVER_SEED_BYTES: Final = 32
 CLIENT_SEED_BYTES: Final = 8
+RENEWED_AT_ONCE: Final = 1000
 _CLIENT_SEED = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -79,6 +80,37 @@ def rotate(*, player: Player, client_seed: str | None, at: dt.datetime, secrets:
     )
     following.save(force_insert=True)
     return Rotation(revealed=revealed, active=active, next=following)
+
+
+def renew_all(*, at: dt.datetime, secrets: SeedSource) -> int:
+    """Reveal what every player has drawn with and would have drawn with next, give them new pairs, and return to how many.
+
+    For a database that was restored: since the backup its active pairs may have drawn further, and their next ones may have
+    been drawn with and revealed. Neither may draw again. Client seeds are carried over. Run again, it does the same again.
+    """
+    renewed, latest = 0, 0
+    while True:
+        with transaction.atomic():
+            active = SeedPair.objects.defer("server_seed").filter(state=SeedState.ACTIVE, player_id__gt=latest)
+            pairs = list(active.select_for_update(of=("self",)).order_by("player_id")[:RENEWED_AT_ONCE])
+            if not pairs:
+                return renewed
+            theirs = SeedPair.objects.filter(player_id__in=[pair.player_id for pair in pairs])
+            theirs.filter(state=SeedState.ACTIVE).update(state=SeedState.REVEALED, revealed_at=at)
+            theirs.filter(state=SeedState.NEXT).update(state=SeedState.ACTIVE, activated_at=at)
+            theirs.filter(state=SeedState.ACTIVE).update(state=SeedState.REVEALED, revealed_at=at)
+            SeedPair.objects.bulk_create(new for pair in pairs for new in _successors(pair, at=at, secrets=secrets))
+            renewed, latest = renewed + len(pairs), pairs[-1].player_id
+
+
+def _successors(pair: SeedPair, *, at: dt.datetime, secrets: SeedSource) -> list[SeedPair]:
+    active, following = (
+        _committed(operator_id=pair.operator_id, player_id=pair.player_id, client_seed=pair.client_seed, at=at, secrets=secrets)
+        for _ in range(2)
+    )
+    active.state = SeedState.ACTIVE
+    active.activated_at = at
+    return [active, following]
 
 
 def _active_pair(player_id: int) -> SeedPair | None:
