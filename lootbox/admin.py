@@ -22,7 +22,7 @@ class BackOffice(AdminSite):
 
     def extra_urls(self) -> Sequence[URLPattern]:
         """Return the pages beside those of models."""
-        from finance.admin import dashboard, rtp  # noqa: PLC0415 - models are not loaded yet when the site is made
+        from finance.admin import dashboard, reports, rtp  # noqa: PLC0415 - models are not loaded yet when the site is made
         from operators import guided_views, staff_views  # noqa: PLC0415 - likewise
 
         return [
@@ -31,6 +31,9 @@ class BackOffice(AdminSite):
             path("act/<slug:name>/<key>/", self.admin_view(guided_views.act), name="act"),
             path("make/<slug:name>/", self.admin_view(guided_views.make), name="make"),
             path("dashboard/", self.admin_view(dashboard.show), name="dashboard"),
+            path("reports/", self.admin_view(reports.revenue_page), name="finance_reports"),
+            path("reports/file/", self.admin_view(reports.make_file), name="finance_export_make"),
+            path("liability/", self.admin_view(reports.liability_page), name="finance_liability"),
             path("rtp/", self.admin_view(rtp.overview), name="finance_rtp_watch"),
             path("rtp/<int:version_id>/", self.admin_view(rtp.of_version), name="finance_rtp"),
             path("second-factor/", self.admin_view(staff_views.second_factor), name="second_factor"),
@@ -76,6 +79,14 @@ NAVIGATION: Sequence[tuple[str, Sequence[tuple[str, str, str, str]]]] = (
             ("Flags", "flag", "finance_flag_changelist", "finance.view_flag"),
             ("RTP watch", "query_stats", "finance_rtp_watch", "finance.view_flag"),
             ("Second person", "how_to_reg", "operators_actionrequest_changelist", "operators.view_actionrequest"),
+        ],
+    ),
+    (
+        "Finance",
+        [
+            ("Reports", "bar_chart", "finance_reports", "finance.see_reports"),
+            ("Liability", "hourglass_top", "finance_liability", "finance.see_reports"),
+            ("Exports", "download", "finance_export_changelist", "finance.view_export"),
         ],
     ),
     (

@@ -1,5 +1,5 @@
 """The pages of finance, one module each."""
 
-from finance.admin import flags, statements
+from finance.admin import exports, flags, reports, statements
 
-__all__ = ["flags", "statements"]
+__all__ = ["exports", "flags", "reports", "statements"]

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from catalog import drafts, importing
 from catalog.models import BoxVersion
-from finance.models import Flag
+from finance.models import Export, Flag
 from lootbox.core.ids import new_id
 from operators import audit, staff
 from operators.admin_base import ReadOnlyAdmin, ScopedAdmin
@@ -81,6 +81,13 @@ def full_house(acme: NewOperator, stranger: NewOperator, casino: Casino) -> None
             box_version_id=version.pk, box=version.box, seen_at=now,
         )  # fmt: skip
         receive(made.operator, as_csv([]))
+        Export.objects.create(
+            id=new_id(), operator=made.operator, report="movements", format="csv", requested_by="fin", requested_at=now,
+            filters={
+                "report": "movements", "format": "csv", "from": None, "to": None, "timeZone": "utc", "by": [], "currency": None,
+                "funding": None,
+            },
+        )  # fmt: skip
         with transaction.atomic():
             audit.record(by=By("somebody", "why"), action="test", operator=made.operator, subject="s", at=now)
     call_command("set_rate", "EUR", "SEK", "11.2", "--json", stdout=io.StringIO())
@@ -188,6 +195,7 @@ LISTS = {
     "catalog_box", "catalog_boxversion", "catalog_exchangerate", "purchases_round", "wallet_walletcall",
     "vault_inventoryitem", "vault_shippingorder", "webhooks_delivery", "webhooks_endpoint", "finance_flag",
     "catalog_boxdraft", "catalog_attribute", "catalog_catalogueupload", "finance_statement",
+    "finance_export",
 }  # fmt: skip
 _CATALOGUE = {
     "catalog_item", "catalog_box", "catalog_boxversion", "catalog_boxdraft", "catalog_attribute", "catalog_catalogueupload",
@@ -201,8 +209,16 @@ OPEN = {
     staff.OPERATOR_ADMIN: LISTS - {"catalog_exchangerate"},
     staff.CATALOGUE_MANAGER: _CATALOGUE,
     staff.SUPPORT: _CATALOGUE | _PLAY | {"wallet_walletcall"},
-    staff.FINANCE: _CATALOGUE | _PLAY | {"wallet_walletcall", "finance_statement"},
-    staff.AUDITOR: _CATALOGUE | _PLAY | {"wallet_walletcall", "operators_auditentry", "auth_user", "finance_statement"},
+    staff.FINANCE: _CATALOGUE | _PLAY | {"wallet_walletcall", "finance_statement", "finance_export"},
+    staff.AUDITOR: _CATALOGUE
+    | _PLAY
+    | {
+        "wallet_walletcall",
+        "operators_auditentry",
+        "auth_user",
+        "finance_statement",
+        "finance_export",
+    },
     None: set(),
 }
 
