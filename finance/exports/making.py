@@ -23,9 +23,9 @@ CHUNK: Final = 64 * 1024
 class NotExportable(ApiError):
     """An export can't be made as it is wanted; the message says what to do."""
 
-    def __init__(self, message: str) -> None:
-        """Refuse with a message."""
-        super().__init__(ErrorCode.VALIDATION_FAILED, message)
+    def __init__(self, field: str, message: str) -> None:
+        """Refuse with a message about a field of what was asked for."""
+        super().__init__(ErrorCode.VALIDATION_FAILED, message, fields={field: message})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +130,9 @@ def make(wanted: Wanted, *, at: dt.datetime) -> File:
     Raises `NotExportable`.
     """
     if wanted.report is not ReportName.MOVEMENTS and (wanted.first is None or wanted.last is None):
-        raise NotExportable("Say from which day to which.")
+        raise NotExportable("from", "Say from which day to which.")
     if wanted.first and wanted.last and wanted.last < wanted.first:
-        raise NotExportable("The last day is before the first one.")
+        raise NotExportable("to", "The last day is before the first one.")
     match wanted.report:
         case ReportName.MOVEMENTS:
             return _movements(wanted)
@@ -230,7 +230,8 @@ def _movements(wanted: Wanted) -> File:
             chunks = movements.copied(extents, Format.JSONL)
         case Format.XLSX:
             if rows > XLSX_ROWS:
-                raise NotExportable(f"A sheet holds {XLSX_ROWS:,} rows, and this has {rows:,}. Take CSV or JSON Lines.")
+                message = f"A sheet holds {XLSX_ROWS:,} rows, and this has {rows:,}. Take CSV or JSON Lines."
+                raise NotExportable("format", message)
             chunks = _workbook(names, movements.fetched(extents))
     return File(chunks, rows_expected=rows, totals=totals)
 

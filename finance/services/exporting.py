@@ -36,7 +36,7 @@ def stream(wanted: Wanted, *, by: By, clock: Clock) -> Iterator[bytes]:
     Raises `NotExportable` before the first byte.
     """
     if wanted.format is Format.XLSX and is_large(wanted):
-        raise NotExportable("A workbook of so many rows can't be sent while it is made. Take CSV or JSON Lines.")
+        raise NotExportable("format", "A workbook of so many rows can't be sent while it is made. Take CSV or JSON Lines.")
     file = make(wanted, at=clock())
     return _watched(file, wanted, by, clock)
 
@@ -66,7 +66,7 @@ def note(file: File, wanted: Wanted, *, by: By, action: str, at: dt.datetime) ->
 def request(wanted: Wanted, *, by: By, at: dt.datetime) -> Export:
     """Return an export that waits to be made in the background. Raises `NotExportable`."""
     if len(wanted.operators) != 1:
-        raise NotExportable("Choose one operator for a file that is made in the background.")
+        raise NotExportable("operator", "Choose one operator for a file that is made in the background.")
     file = make(wanted, at=at)
     return Export.objects.create(
         id=new_id(),
