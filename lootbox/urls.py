@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
+from lootbox.openapi import description
 from operators.sso_views import come_in
 from operators.views import UnknownView
 
@@ -19,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/sso", come_in),
     path("admin/", admin.site.urls),
+    path("openapi.yaml", description),
     path("", include("purchases.public_urls")),
     path("", include("finance.public_urls")),
     path("", include("play.urls")),
