@@ -1,5 +1,6 @@
 """The cast that tests share: Acme with its backend, wallet and boxes, and a stranger who must never see any of it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,10 +15,12 @@ from lootbox.core import http
 from operators import services
 from operators.services import NewOperator
 from purchases import invariants
+from tests import openapi
 from tests.casino_wallet import Casino, CasinoWallet
 from tests.emptying import empty_database
 from tests.faulty_server import FaultyServer
 from tests.signed import SignedClient
+from webhooks.models import Event
 
 COMPASS = {
     "sku": "compass",
@@ -90,6 +93,8 @@ def casino(settings: Settings) -> Iterator[Casino]:
     with FaultyServer(wallet.answer) as server:
         yield Casino(wallet, server)
         http.close_connections()
+        for request in server.received:
+            openapi.check_sent(name=json.loads(request.body)["type"], body=request.body)
 
 
 @pytest.fixture
@@ -106,9 +111,11 @@ def boxes(acme: NewOperator) -> dict[str, int]:
 
 
 @pytest.fixture
-def s2s(acme: NewOperator) -> SignedClient:
-    """Return Acme's backend."""
-    return SignedClient(key_id=acme.key.key_id, secret=acme.key.secret)
+def s2s(acme: NewOperator) -> Iterator[SignedClient]:
+    """Return Acme's backend; what it was told of meanwhile, one event of each type, is as the API's description says."""
+    yield SignedClient(key_id=acme.key.key_id, secret=acme.key.secret)
+    for event in Event.objects.filter(operator=acme.operator).order_by("type", "-id").distinct("type"):
+        openapi.check_sent(name="event", body=bytes(event.body))
 
 
 @pytest.fixture

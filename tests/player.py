@@ -5,7 +5,7 @@ from typing import Any
 
 from django.test import Client
 
-from tests.signed import Answer, SignedClient
+from tests.signed import Answer, SignedClient, answer_of
 
 LAUNCHES = "/api/s2s/launches"
 
@@ -47,5 +47,6 @@ class PlayClient:
         """Send exact bytes. A header that is given stands in place of ours."""
         sent = {"Host": self.host} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
         sent |= {name.replace("_", "-"): value for name, value in (headers or {}).items()}
-        response = Client().generic(method, f"/api/play/{path}", raw, content_type="application/json", headers=sent)
-        return Answer(response.status_code, json.loads(response.content) if response.content else {}, dict(response.headers))
+        address = f"/api/play/{path}"
+        response = Client().generic(method, address, raw, content_type="application/json", headers=sent)
+        return answer_of(response, method=method, address=address, raw=raw)

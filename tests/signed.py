@@ -8,6 +8,7 @@ from typing import Any
 from django.test import Client
 
 from lootbox.core import signing
+from tests import openapi
 
 
 @dataclass
@@ -23,6 +24,15 @@ class Answer:
         """Return the error's code, None for none."""
         error = self.body.get("error")
         return error["code"] if error else None
+
+
+def answer_of(response: Any, *, method: str, address: str, raw: bytes = b"") -> Answer:
+    """Return what came back, after having held it against the API's description; so too what was sent, if it was accepted."""
+    headers = dict(response.headers)
+    openapi.check_answer(method=method, address=address, status=response.status_code, headers=headers, body=response.content)
+    if response.status_code < 300:
+        openapi.check_request(method=method, address=address, body=raw)
+    return Answer(response.status_code, json.loads(response.content) if response.content else {}, headers)
 
 
 class SignedClient:
@@ -58,5 +68,4 @@ class SignedClient:
             **{name.replace("_", "-"): value for name, value in (headers or {}).items()},
         }
         response = Client().generic(method, path, raw, content_type="application/json", headers=sent, RAW_URI=path)
-        body = json.loads(response.content) if response.content else {}
-        return Answer(response.status_code, body, dict(response.headers))
+        return answer_of(response, method=method, address=path, raw=raw)

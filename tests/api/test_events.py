@@ -3,11 +3,12 @@
 import json
 
 import pytest
+from django.utils import timezone
 
-from lootbox.core.ids import Prefix, public_id
+from lootbox.core.ids import Prefix, new_id, public_id
 from operators.models import Operator
 from operators.services import NewOperator
-from tests.factories.webhooks import EventFactory
+from tests.factories.webhooks import EventFactory, event_body
 from tests.signed import Answer, SignedClient
 from webhooks.models import Event
 
@@ -28,7 +29,7 @@ class TestTheFeed:
         assert s2s.get(PATH).body == {"items": [], "cursor": {"next": None}}
 
     def test_gives_bodies_as_they_were_sent_oldest_first(self, acme: NewOperator, s2s: SignedClient) -> None:
-        bodies = [{"id": f"evt_{number}", "data": {"round": {"name": "Kästchen", "odds": 0.12}}} for number in range(3)]
+        bodies = [event_body(new_id(), occurred_at=timezone.now(), slug=f"kästchen-{number}") for number in range(3)]
         for body in bodies:
             EventFactory.create(operator=acme.operator, body=json.dumps(body, ensure_ascii=False).encode())
         answer = s2s.get(PATH)

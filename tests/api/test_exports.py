@@ -9,9 +9,11 @@ import pytest
 import time_machine
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from operators.models import AuditEntry, Operator
 from operators.services import NewOperator
+from tests import openapi
 from tests.api.test_ledger import read_on
 from tests.api.test_purchase import buy
 from tests.factories.wallet import MovementFactory
@@ -24,7 +26,11 @@ TODAY = "2026-06-30"
 
 def fetch(url: str) -> Any:
     """Return what a plain download of a link answers."""
-    return Client().get(url.removeprefix("http://127.0.0.1"))
+    address = url.removeprefix("http://127.0.0.1")
+    answer = Client().get(address)
+    body = b"" if answer.streaming else answer.content
+    openapi.check_answer(method="GET", address=address, status=answer.status_code, headers=dict(answer.headers), body=body)
+    return answer
 
 
 def link(s2s: SignedClient, **body: Any) -> str:
@@ -76,6 +82,14 @@ class TestALink:
         Operator.objects.filter(pk=acme.operator.pk).update(suspended=True)
         assert fetch(url).status_code == 404
         assert not AuditEntry.objects.filter(action__startswith="export.").exists()
+
+    def test_gives_no_workbook_that_would_be_too_large(self, acme: NewOperator, s2s: SignedClient, settings: Settings) -> None:
+        settings.LOOTBOX_EXPORTS_AT_ONCE_ROWS = 0
+        MovementFactory.create(operator=acme.operator)
+        number_movements()
+        answer = fetch(link(s2s, format="xlsx"))
+        assert answer.status_code == 422
+        assert list(answer.json()["error"]["fields"]) == ["format"]
 
     def test_is_to_the_callers_own_data(
         self, acme: NewOperator, stranger: NewOperator, s2s: SignedClient, stranger_s2s: SignedClient

@@ -17,6 +17,7 @@ from operators.models import Player
 from purchases.models import Round
 from tests.factories.fairness import NOON, CountedSeeds, harbour, held_round, settled_round, shown_id
 from tests.factories.operators import PlayerFactory
+from tests.signed import answer_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -38,7 +39,11 @@ def version(player: Player) -> BoxVersion:
 
 def fetch(public_id: str, accept: str = "application/json") -> Any:
     """Return the answer to whoever accepts these types."""
-    return Client().get(f"/fairness/rounds/{public_id}", headers={"Accept": accept})
+    address = f"/fairness/rounds/{public_id}"
+    response = Client().get(address, headers={"Accept": accept})
+    if response["Content-Type"] == "application/json":
+        answer_of(response, method="GET", address=address)
+    return response
 
 
 def proof(played: Round) -> dict[str, Any]:

@@ -1,16 +1,31 @@
 """Events and their deliveries."""
 
 import datetime as dt
+import json
+from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 from factory.declarations import LazyAttribute, LazyFunction, SelfAttribute, SubFactory
 from factory.django import DjangoModelFactory
 
+from lootbox.core.fields import print_moment
 from lootbox.core.ids import Prefix, new_id, public_id
 from operators.models import Operator
 from webhooks.models import Delivery, Event, EventType
 
 MINUTE = dt.timedelta(minutes=1)
+
+
+def event_body(event_id: UUID, *, occurred_at: dt.datetime, slug: str = "harbour") -> dict[str, Any]:
+    """Return a `box_published` as operators get it."""
+    return {
+        "id": public_id(Prefix.EVENT, event_id),
+        "type": EventType.BOX_PUBLISHED.value,
+        "occurredAt": print_moment(occurred_at),
+        "playerExternalId": None,
+        "data": {"box": {"boxId": 17, "boxVersionId": 1201, "versionNumber": 3, "slug": slug}},
+    }
 
 
 class EventFactory(DjangoModelFactory[Event]):
@@ -22,8 +37,8 @@ class EventFactory(DjangoModelFactory[Event]):
     id = LazyFunction(new_id)
     type = EventType.BOX_PUBLISHED
     subject = "1201"
-    body = LazyAttribute(lambda event: b'{"id":"%s","data":{}}' % public_id(Prefix.EVENT, event.id).encode())
     occurred_at = LazyFunction(timezone.now)
+    body = LazyAttribute(lambda event: json.dumps(event_body(event.id, occurred_at=event.occurred_at)).encode())
 
 
 class DeliveryFactory(DjangoModelFactory[Delivery]):
