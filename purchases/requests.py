@@ -3,7 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from functools import cached_property
+from typing import Final, NamedTuple
 
 from lootbox.core import strict_json
 from lootbox.core.errors import ApiError, ErrorCode
@@ -15,6 +16,9 @@ from purchases.models import CapPeriod, Funding, Mode
 from vault.requests import read_player
 
 ACTION_ID_LENGTH = 80
+# Asked of the enumeration, they are put together anew each time.
+MODES: Final = tuple(Mode.values)
+FUNDINGS: Final = tuple(Funding.values)
 MOST_CAPS = 100
 
 
@@ -40,6 +44,7 @@ class PurchaseRequest:
     pinned_rate: Decimal | None
     expected_bet_minor: int | None
 
+    @cached_property
     def fingerprint(self) -> bytes:
         """Return the hash of what makes two requests the same."""
         return _hash(
@@ -60,6 +65,7 @@ class OpenHeldRequest:
     client_action_id: str
     round_public_id: str
 
+    @cached_property
     def fingerprint(self) -> bytes:
         """Return the hash of what makes two requests the same."""
         return _hash(mode=Mode.OPEN, round=self.round_public_id)
@@ -119,10 +125,10 @@ def read_purchase(
 
     What the caller already knows (a player's session: who funds, which game, which currency) is given and not read.
     """
-    read_funding = body.choice("funding", options=Funding.values, default=Funding.PLAYER.value) if funding is None else funding
+    read_funding = body.choice("funding", options=FUNDINGS, default=Funding.PLAYER.value) if funding is None else funding
     read_game = body.text("gameKey", maximum=40) if game_key is None else game_key
     action_id = body.text("clientActionId", maximum=ACTION_ID_LENGTH)
-    mode = body.choice("mode", options=Mode.values, default=Mode.OPEN.value)
+    mode = body.choice("mode", options=MODES, default=Mode.OPEN.value)
     reels = tuple(
         ReelRequest(
             reel.integer("reelIndex", minimum=0, maximum=2**31 - 1), reel.integer("boxVersionId", minimum=1, maximum=MAX_MINOR)

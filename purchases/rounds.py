@@ -11,6 +11,7 @@ from catalog.compiled import CompiledPrize, compiled
 from catalog.models import PrizeKind
 from fairness.algorithm import ALGORITHM_KEY
 from lootbox.core import db
+from lootbox.core.errors import Outdated
 from lootbox.core.fields import print_moment
 from lootbox.core.ids import Prefix, public_id
 from operators.models import Operator
@@ -227,21 +228,27 @@ class KnownAction:
 
 
 ACTION: Final = f"""
-SELECT known.id, known.fingerprint, known.kind, known.balance_after_minor, shown.*
+SELECT operator.version, known.id, known.fingerprint, known.kind, known.balance_after_minor, shown.*
 FROM purchases_action known
-JOIN operators_player owner ON owner.id = known.player_id,
+JOIN operators_player owner ON owner.id = known.player_id
+JOIN operators_operator operator ON operator.id = owner.operator_id,
 LATERAL ({ROUND.replace("%(round)s", "known.round_id")}) AS shown
 WHERE owner.operator_id = %(operator)s AND owner.external_id = %(player)s AND known.client_action_id = %(client_action_id)s
 """
 
 
 def find_action(*, operator: Operator, player: str, client_action_id: str) -> KnownAction | None:
-    """Return what an action id of this player stands for, with its round as it is now, in one round trip."""
+    """Return what an action id of this player stands for, with its round as it is now, in one round trip.
+
+    Raises `Outdated` where there is one and the operator has changed since it was read.
+    """
     params = {"operator": operator.pk, "player": player, "client_action_id": client_action_id}
     found = db.rows(ACTION, params)
     if not found:
         return None
-    action_id, fingerprint, kind, balance, *shown = found[0]
+    version, action_id, fingerprint, kind, balance, *shown = found[0]
+    if version != operator.version:
+        raise Outdated
     facts = _facts(tuple(shown), operator)
     return KnownAction(action_id, bytes(fingerprint), ActionKind(kind), facts.id, balance, facts)
 

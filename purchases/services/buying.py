@@ -25,7 +25,7 @@ from lootbox.core.ids import Prefix, new_id, public_id
 from lootbox.core.money import MAX_MINOR
 from operators.models import MYSTERY_BOX, Operator, Player
 from operators.selectors import is_current
-from purchases import answers, limits, rounds, statements
+from purchases import answers, lately, limits, rounds, statements
 from purchases.answers import PurchaseAnswer
 from purchases.drawing import BoughtReel, price
 from purchases.models import ActionKind, Funding, Reel, Round, RoundState
@@ -67,25 +67,26 @@ def purchase(*, request: PurchaseRequest, clock: Clock, secrets: SeedSource) -> 
     voided round, a debit of unknown fate a pending one, and both stand beside the error. Raises `Outdated`, and does nothing,
     where the operator has changed since `request.operator` was read.
     """
+    if lately.is_retry(request) and (known := _find(request)):
+        return _answer_again(request, known, clock)
     try:
         quote = _quote(request, clock())
     except ApiError:
+        # A replay replays, whatever was published, priced or switched off since.
+        if known := _find(request):
+            return _answer_again(request, known, clock)
         if not is_current(operator=request.operator):
             raise Outdated from None
-        # A replay replays, whatever was published, priced or switched off since.
-        known = _find(request)
-        if known is None:
-            raise
-        return _answer_again(request, known, clock)
+        raise
     for _ in range(CLAIM_TRIES):
         new = _new_round(request, quote, clock())
         claim = statements.claim(new=new)
         if claim is None:
-            known = _find(request)
-            if known is not None:
+            if known := _find(request):
                 return _answer_again(request, known, clock)
             claim = _make_way(request, new, secrets)
         if claim is not None:
+            lately.note(request)
             answer = finish(owned=_owned(request, quote, new, claim), clock=clock)
             return answer or _answer_again(request, _known(request), clock)
     raise answers.in_progress()
@@ -103,7 +104,7 @@ def _known(request: PurchaseRequest) -> KnownAction:
 
 def _answer_again(request: PurchaseRequest, known: KnownAction, clock: Clock) -> PurchaseAnswer:
     """Answer a retry: refuse another request, resume a round that nobody is at work on, wait a moment for one that is."""
-    if known.fingerprint != request.fingerprint():
+    if known.fingerprint != request.fingerprint:
         raise answers.conflict()
     deadline = time.monotonic() + WAIT_FOR_FIRST_S
     while known.round.state is RoundState.PENDING:
@@ -181,7 +182,7 @@ def _new_round(request: PurchaseRequest, quote: Quote, at: dt.datetime) -> NewRo
         operator=request.operator,
         player=request.player,
         client_action_id=request.client_action_id,
-        fingerprint=request.fingerprint(),
+        fingerprint=request.fingerprint,
         mode=request.mode,
         funding=request.funding,
         currency=request.currency,

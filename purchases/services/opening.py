@@ -42,7 +42,7 @@ def _find(request: OpenHeldRequest) -> KnownAction | None:
 
 
 def _answer_again(request: OpenHeldRequest, known: KnownAction) -> PurchaseAnswer:
-    if known.fingerprint != request.fingerprint():
+    if known.fingerprint != request.fingerprint:
         raise answers.conflict()
     return answers.replay(known)
 
@@ -92,7 +92,7 @@ def _settle(request: OpenHeldRequest, owned: OwnedRound, claim: Claim, clock: Cl
         round_id=owned.facts.id,
         action_id=owned.action_id,
         client_action_id=request.client_action_id,
-        fingerprint=request.fingerprint(),
+        fingerprint=request.fingerprint,
         drawn=won.drawn,
         events=notices.of_settlement(facts=won.facts, operator=request.operator, at=at),
         operator=request.operator,

@@ -9,7 +9,7 @@ from django.utils import timezone
 from operators import services
 from operators.models import Operator
 from operators.services import NewOperator
-from purchases import statements
+from purchases import lately, statements
 from purchases.models import Round
 from tests.api.test_purchase import order
 from tests.casino_wallet import Casino
@@ -84,3 +84,20 @@ class TestAChangeThatNeverEnds:
         assert refused.body["error"]["moneyMoved"] == "none"
         assert Round.objects.count() == 1
         assert len(casino.wallet.movements) == 1
+
+
+class TestARetry:
+    @pytest.mark.parametrize("where", ["where the first call was", "elsewhere"])
+    def test_is_answered_alike_by_every_process(
+        self, monkeypatch: pytest.MonkeyPatch, known: SignedClient, boxes: dict[str, int], casino: Casino, where: str
+    ) -> None:
+        asked = order(boxes["sure-item"])
+        first = known.post("/api/s2s/purchase", asked)
+        if where == "elsewhere":
+            monkeypatch.setattr(lately, "is_retry", lambda _: False)
+        again = known.post("/api/s2s/purchase", asked)
+        assert (again.status, again.body) == (200, first.body)
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert known.post("/api/s2s/purchase", asked | {"mode": "prepay"}).code == "IDEMPOTENCY_CONFLICT"
+        assert Round.objects.count() == 2
+        assert len(casino.wallet.movements) == 2

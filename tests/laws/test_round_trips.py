@@ -11,6 +11,7 @@ from django.utils import timezone
 from lootbox.core.ids import Prefix, parse_public_id
 from operators import services
 from operators.services import NewOperator
+from purchases import lately
 from tests.api.test_purchase import order
 from tests.casino_wallet import Casino
 from tests.faulty_server import Peer, Received
@@ -121,11 +122,25 @@ class TestAPurchase:
 
 
 class TestARetry:
-    def test_takes_no_more_statements_than_the_purchase(self, regular: SignedClient, boxes: dict[str, int]) -> None:
+    @pytest.mark.parametrize(("where", "trips"), [("where the first call was", 1), ("elsewhere", 2)])
+    def test_takes_no_more_statements_than_the_purchase(
+        self, regular: SignedClient, boxes: dict[str, int], monkeypatch: pytest.MonkeyPatch, where: str, trips: int
+    ) -> None:
         request = order(boxes["sure-item"])
         regular.post("/api/s2s/purchase", request)
+        if where == "elsewhere":
+            monkeypatch.setattr(lately, "is_retry", lambda _: False)
         statements = Statements()
         with connection.execute_wrapper(statements):
             again = regular.post("/api/s2s/purchase", request)
         assert again.headers["Idempotent-Replayed"] == "true"
-        assert len(statements.sent) == PURCHASE, str(statements)
+        assert len(statements.sent) == trips, str(statements)
+
+
+class TestABadSignature:
+    def test_of_a_known_key_takes_no_statement(self, regular: SignedClient) -> None:
+        statements = Statements()
+        with connection.execute_wrapper(statements):
+            refused = regular.post("/api/s2s/purchase", {}, X_Signature="0" * 64)
+        assert refused.code == "INVALID_SIGNATURE"
+        assert statements.sent == []
