@@ -153,10 +153,10 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "lootbox.core.middleware.RequestId",
-    "lootbox.core.middleware.Sized",
-    "lootbox.core.middleware.FramedByNobody",
     # What follows is for pages only.
     "lootbox.core.middleware.ApisApart",
+    "lootbox.core.middleware.Sized",
+    "lootbox.core.middleware.FramedByNobody",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -53,10 +53,11 @@ class SignedRequest(BaseAuthentication):
         # A key's secret never changes, so that a signature that fails by a secret from memory fails, at the cost of no query.
         if caller is None or not _is_signed(raw, by=caller, timestamp=timestamp, signature=signature):
             raise ApiError(ErrorCode.INVALID_SIGNATURE)
-        if not self._presumes or caller.operator.suspended or not usable(caller, request=raw, now=now):
+        # Nobody is refused by what is only remembered.
+        if not (self._presumes and usable(caller, request=raw, now=now) and not caller.operator.suspended):
             caller = _known_callers.refresh(caller)
-        if caller is None or not usable(caller, request=raw, now=now):
-            raise ApiError(ErrorCode.INVALID_SIGNATURE)
+            if caller is None or not usable(caller, request=raw, now=now):
+                raise ApiError(ErrorCode.INVALID_SIGNATURE)
         if caller.operator.suspended:
             raise ApiError(ErrorCode.TENANT_SUSPENDED)
         _note_use(caller, now=now)

@@ -6,7 +6,6 @@ two owners can never both record an outcome.
 """
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,7 +15,7 @@ from uuid import UUID
 from django.conf import settings
 
 from fairness.models import SeedState
-from lootbox.core import db
+from lootbox.core import db, strict_json
 from lootbox.core.crypto import decrypt
 from lootbox.core.errors import Outdated
 from operators.models import Operator
@@ -550,7 +549,7 @@ def record_payout(
 
 def _recordset(rows: Iterable[Mapping[str, Any]]) -> str:
     # One text in place of an array for each column: those are put together in Python, element by element, on every purchase.
-    return json.dumps(list(rows), ensure_ascii=False)
+    return strict_json.compact(list(rows)).decode()
 
 
 def _waits() -> dict[str, float]:

@@ -165,4 +165,6 @@ def _reference(value: object) -> str | None:
 
 def _readable(raw: bytes) -> str:
     text = raw[:EXCERPT_BYTES].decode(errors="replace").replace("\ufffd", "?")
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else " " for character in text)

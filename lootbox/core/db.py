@@ -35,7 +35,7 @@ def rows(sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     its own costs as much as the statement.
     """
     database = _database()
-    if database.execute_wrappers or database.queries_logged:
+    if database.execute_wrappers or database.force_debug_cursor:
         # Somebody counts or logs statements, and does so where Django's own go through.
         with database.cursor() as cursor:
             cursor.adapters.register_dumper(int, Int8Dumper)

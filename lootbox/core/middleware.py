@@ -2,13 +2,18 @@
 
 import secrets
 from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
 
 import structlog
+from django.conf import settings
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.urls import get_resolver
+from django.urls import ResolverMatch, get_resolver
 
 from lootbox.core import patience
+
+NEVER_FRAMED: Final = "frame-ancestors 'none'"
 
 
 class RequestId:
@@ -41,7 +46,7 @@ class FramedByNobody:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer the request with a policy."""
         response = self._get_response(request)
-        response.headers.setdefault("Content-Security-Policy", "frame-ancestors 'none'")
+        response.headers.setdefault("Content-Security-Policy", NEVER_FRAMED)
         return response
 
 
@@ -79,11 +84,21 @@ class ApisApart:
             return self._page(request)
         with patience.limited():
             response = self._api(request)
-        response.headers["X-Content-Type-Options"] = "nosniff"
+        headers = response.headers
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Content-Security-Policy"] = NEVER_FRAMED
+        if isinstance(response, HttpResponse) and response.content:
+            headers["Content-Length"] = str(len(response.content))
         return response
 
 
 def _call_view(request: HttpRequest) -> HttpResponseBase:
-    request.resolver_match = found = get_resolver().resolve(request.path_info)
+    request.resolver_match = found = _resolve(request.path_info, settings.ROOT_URLCONF)
     response: HttpResponseBase = found.func(request, *found.args, **found.kwargs)
     return response
+
+
+@lru_cache(maxsize=1024)
+def _resolve(path: str, urlconf: str) -> ResolverMatch:
+    # Trying one pattern after another takes a seventh of what a refused signature costs in all.
+    return get_resolver(urlconf).resolve(path)
