@@ -4,8 +4,8 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from finance import flags
-from finance.models import Flag, FlagState
+from finance import closing, flags
+from finance.models import ClosedDay, Flag, FlagState
 from finance.models.flags import UNRESOLVED
 from operators.guided import Doing, Guided, Refused
 
@@ -65,4 +65,35 @@ class Dismiss(_Close):
     name, title, state = "dismiss_flag", "Dismiss", FlagState.DISMISSED
 
 
-ACTIONS: Final = (LookAt(), Explain(), Dismiss())
+class ReopenDay(Guided):
+    """Re-open the newest closed day, so that it is closed anew; always by two people."""
+
+    name, title, permission, model = "reopen_day", "Re-open this day", "finance.reopen_day", ClosedDay
+    always_two = True
+    related = ("operator", "previous")
+
+    def subject(self, row: ClosedDay) -> str:
+        """Return operator and day."""
+        return f"{row.operator.slug} {row.day}"
+
+    def refusal(self, row: ClosedDay) -> str | None:
+        """Return why it can't be re-opened."""
+        return closing.refusal(closed=row)
+
+    def preview(self, row: ClosedDay, at: dt.datetime) -> Sequence[str]:  # noqa: ARG002 - says the same at any time
+        """Say what becomes of it."""
+        return [
+            f"{row.day} can then be closed anew, and covers what came in late since.",
+            f"This close stays as it is, marked as re-opened, with its hash {row.hash[:12]}… to compare with.",
+        ]
+
+    def perform(self, doing: Doing) -> str:
+        """Re-open the day."""
+        try:
+            closing.reopen(closed=doing.row, by=doing.by, at=doing.clock())
+        except closing.NotClosable as refusal:
+            raise Refused(str(refusal)) from refusal
+        return f"{doing.row.day} is open again."
+
+
+ACTIONS: Final = (LookAt(), Explain(), Dismiss(), ReopenDay())

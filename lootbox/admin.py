@@ -76,6 +76,7 @@ NAVIGATION: Sequence[tuple[str, Sequence[tuple[str, str, str, str]]]] = (
         [
             ("Wallet calls", "account_balance_wallet", "wallet_walletcall_changelist", "wallet.view_walletcall"),
             ("Statements", "fact_check", "finance_statement_changelist", "finance.view_statement"),
+            ("Closed days", "event_available", "finance_closedday_changelist", "finance.view_closedday"),
             ("Flags", "flag", "finance_flag_changelist", "finance.view_flag"),
             ("RTP watch", "query_stats", "finance_rtp_watch", "finance.view_flag"),
             ("Second person", "how_to_reg", "operators_actionrequest_changelist", "operators.view_actionrequest"),

@@ -46,6 +46,7 @@ _MONEY: Final = (
     "finance.see_reports",
     "finance.view_export",
     "finance.view_statement",
+    "finance.view_closedday",
 )
 _SUPPORT_ACTS: Final = (
     "operators.refund_round",
@@ -66,7 +67,7 @@ _CATALOGUE_ACTS: Final = (
     "catalog.change_attribute",
     "catalog.add_catalogueupload",
 )
-_BOOKS: Final = ("finance.match_statement",)
+_BOOKS: Final = ("finance.match_statement", "finance.close_day", "finance.reopen_day")
 _LOG: Final = ("operators.view_auditentry", "operators.export_audit")
 _PEOPLE: Final = ("auth.view_user", "operators.view_membership", "operators.grant_roles")
 _OPERATOR_ADMIN: Final = (

@@ -1,5 +1,5 @@
 """The pages of finance, one module each."""
 
-from finance.admin import exports, flags, reports, statements
+from finance.admin import closing, exports, flags, reports, statements
 
-__all__ = ["exports", "flags", "reports", "statements"]
+__all__ = ["closing", "exports", "flags", "reports", "statements"]
