@@ -15,11 +15,7 @@ from django.utils import timezone
 
 from catalog import drafts, importing
 from catalog.models import BoxVersion
-<<<<<<< HEAD
-from finance.models import Export, Flag
-=======
-from finance.models import ClosedDay, Flag
->>>>>>> 915f134 (Close days under a hash of what they cover)
+from finance.models import ClosedDay, Export, Flag
 from lootbox.core.ids import new_id
 from operators import audit, staff
 from operators.admin_base import ReadOnlyAdmin, ScopedAdmin
@@ -85,19 +81,17 @@ def full_house(acme: NewOperator, stranger: NewOperator, casino: Casino) -> None
             box_version_id=version.pk, box=version.box, seen_at=now,
         )  # fmt: skip
         receive(made.operator, as_csv([]))
-<<<<<<< HEAD
         Export.objects.create(
             id=new_id(), operator=made.operator, report="movements", format="csv", requested_by="fin", requested_at=now,
             filters={
                 "report": "movements", "format": "csv", "from": None, "to": None, "timeZone": "utc", "by": [], "currency": None,
                 "funding": None,
             },
-=======
+        )  # fmt: skip
         ClosedDay.objects.create(
             operator=made.operator, day=now.date(), time_zone="UTC", starts_at=now, ends_at=now, last_sequence=0, movements=0,
             late=0, totals={"ledger": [], "revenue": []}, rows_hash="", previous_hash="", hash=made.operator.slug,
             closed_at=now, closed_by="z",
->>>>>>> 915f134 (Close days under a hash of what they cover)
         )  # fmt: skip
         with transaction.atomic():
             audit.record(by=By("somebody", "why"), action="test", operator=made.operator, subject="s", at=now)
@@ -206,16 +200,12 @@ LISTS = {
     "catalog_box", "catalog_boxversion", "catalog_exchangerate", "purchases_round", "wallet_walletcall",
     "vault_inventoryitem", "vault_shippingorder", "webhooks_delivery", "webhooks_endpoint", "finance_flag",
     "catalog_boxdraft", "catalog_attribute", "catalog_catalogueupload", "finance_statement",
-<<<<<<< HEAD
-    "finance_export",
-=======
-    "finance_closedday",
->>>>>>> 915f134 (Close days under a hash of what they cover)
+    "finance_export", "finance_closedday",
 }  # fmt: skip
 _CATALOGUE = {
     "catalog_item", "catalog_box", "catalog_boxversion", "catalog_boxdraft", "catalog_attribute", "catalog_catalogueupload",
 }  # fmt: skip
-_BOOKS = {"finance_statement", "finance_closedday"}
+_BOOKS = {"finance_statement", "finance_closedday", "finance_export"}
 _PLAY = {
     "operators_operator", "operators_player", "purchases_round", "vault_inventoryitem", "vault_shippingorder",
     "webhooks_delivery", "webhooks_endpoint", "finance_flag",
@@ -225,21 +215,8 @@ OPEN = {
     staff.OPERATOR_ADMIN: LISTS - {"catalog_exchangerate"},
     staff.CATALOGUE_MANAGER: _CATALOGUE,
     staff.SUPPORT: _CATALOGUE | _PLAY | {"wallet_walletcall"},
-<<<<<<< HEAD
-    staff.FINANCE: _CATALOGUE | _PLAY | {"wallet_walletcall", "finance_statement", "finance_export"},
-    staff.AUDITOR: _CATALOGUE
-    | _PLAY
-    | {
-        "wallet_walletcall",
-        "operators_auditentry",
-        "auth_user",
-        "finance_statement",
-        "finance_export",
-    },
-=======
     staff.FINANCE: _CATALOGUE | _PLAY | {"wallet_walletcall", *_BOOKS},
     staff.AUDITOR: _CATALOGUE | _PLAY | {"wallet_walletcall", "operators_auditentry", "auth_user", *_BOOKS},
->>>>>>> 915f134 (Close days under a hash of what they cover)
     None: set(),
 }
 
