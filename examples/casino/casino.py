@@ -158,7 +158,8 @@ class Handler(BaseHTTPRequestHandler):
     def wallet(self, body: bytes) -> None:
         secret = self.server.settings.outbound_secret
         if not signing.is_signed(secret, self.headers, method="POST", path="/wallet", body=body, now=self.now):
-            self.send_json(401, {"accepted": False, "errorCode": "INVALID_SIGNATURE"})
+            # No refusal: the platform would take that for the call's last word, also of one that was acted on before.
+            self.send_json(401, {"error": "The signature does not hold."})
             return
         try:
             call = cashier.read(body)

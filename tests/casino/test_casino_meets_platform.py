@@ -49,4 +49,4 @@ class TestWalletClient:
     def test_is_understood_while_the_secret_is_rotated(self, casino: Client) -> None:
         rotating = endpoint(casino, secret="whsec_AAAA", previous=OUTBOUND_SECRET)
         assert send(rotating, debit()).fate is Fate.ACCEPTED
-        assert send(endpoint(casino, secret="whsec_AAAA"), debit("round:r_2")).error_code == "INVALID_SIGNATURE"
+        assert send(endpoint(casino, secret="whsec_AAAA"), debit("round:r_2")).fate is Fate.UNKNOWN
