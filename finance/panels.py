@@ -2,21 +2,23 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from finance.charts import AMBER, BLUE, GREEN, GREY, RED, VIOLET, WHOLE, Chart, Plot
-from finance.dashboard import AGES, Dashboard, Sums, by_bucket, total
+from finance.charts import AMBER, BLUE, GREEN, GREY, PALETTE, RED, VIOLET, WHOLE, Chart, Plot
+from finance.dashboard import AGES, Dashboard, Played, Sums, by_bucket, total
 from lootbox.core.money import in_units
 from lootbox.core.wording import duration, money
 
 NONE: Final = "none"
 MOST_OTHERS: Final = 2
 MOST_LINES: Final = 100
+# One colour is for all others.
+MOST_PARTS: Final = len(PALETTE) - 1
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,18 @@ def panels(board: Dashboard) -> Panels:
     several = bool(others)
     return Panels(
         cards=[_rounds_card(board), *_money_cards(board, first), _unresolved_card(board), *_webhook_cards(board)],
-        charts=[*_money_charts(board, first, several), _rounds(board)],
-        others=[
-            MoneyPanel(unit, _money_cards(board, unit), _money_charts(board, unit, several)) for unit in others[:MOST_OTHERS]
-        ],
+        charts=[*_money_charts(board, first, several=several), _rounds(board), *_split(board, first)],
+        others=[_other(board, unit) for unit in others[:MOST_OTHERS]],
         hidden_units=others[MOST_OTHERS:],
         lines=_lines(board),
         unresolved=[_waited(board), _ages(board)],
         webhooks=_webhooks(board),
     )
+
+
+def _other(board: Dashboard, unit: str) -> MoneyPanel:
+    turnover, gross, rtp = _money_charts(board, unit, several=True)
+    return MoneyPanel(unit, _money_cards(board, unit), [turnover, gross, replace(rtp, wide=True), *_split(board, unit)])
 
 
 def percent(share: Decimal | None) -> str:
@@ -163,7 +168,7 @@ def _grouped(*columns: Sequence[int]) -> list[list[str]]:
     return [[f"{value:,}" for value in column] for column in columns]
 
 
-def _money_charts(board: Dashboard, unit: str, several: bool) -> list[Chart]:  # noqa: FBT001 - private
+def _money_charts(board: Dashboard, unit: str, *, several: bool) -> list[Chart]:
     labels, sums = _labels(board), by_bucket(board.now, board.choice.period.buckets(board.at), unit)
     played, of = any(one.turnover for one in sums), f", {unit}" if several else ""
     figures: list[tuple[str, Callable[[Sums], int]]] = [
@@ -214,6 +219,38 @@ def _money_charts(board: Dashboard, unit: str, several: bool) -> list[Chart]:  #
             axis={"title": {"display": True, "text": "% of turnover"}},
         ),
     ]
+
+
+def _split(board: Dashboard, unit: str) -> list[Chart]:
+    """Return a chart of the turnover by operator, or by currency where one operator is shown; none where there is only one."""
+    names = {one.pk: one.name for one in board.choice.operators}
+    parts: dict[str, list[Played]] = {}
+    for row in board.now:
+        if row.unit == unit and row.shown.turnover:
+            parts.setdefault(names[row.operator_id] if len(names) > 1 else row.currency, []).append(row)
+    if len(parts) < 2:
+        return []
+    ordered = sorted(parts, key=lambda name: (-total(parts[name]).turnover, name))
+    shown = {name: parts[name] for name in ordered[:MOST_PARTS]}
+    if others := [row for name in ordered[MOST_PARTS:] for row in parts[name]]:
+        shown["All others"] = others
+    labels, buckets = _labels(board), board.choice.period.buckets(board.at)
+    columns = {name: [one.turnover for one in by_bucket(rows, buckets)] for name, rows in shown.items()}
+    chart = Chart(
+        title=f"Turnover by {'operator' if len(names) > 1 else 'currency'}, in {unit}",
+        kind="bar",
+        stacked=True,
+        labels=labels,
+        plots=[
+            Plot(name=name, values=_drawn(amounts, unit), colour=PALETTE[place])
+            for place, (name, amounts) in enumerate(columns.items())
+        ],
+        headings=("Time (UTC)", *columns),
+        rows=_rows(labels, *([money(amount, unit) for amount in amounts] for amounts in columns.values())),
+        axis={"title": {"display": True, "text": unit}},
+        wide=True,
+    )
+    return [chart]
 
 
 def _drawn(amounts: Sequence[int], unit: str) -> list[float]:
