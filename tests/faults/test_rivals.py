@@ -5,13 +5,16 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
 import pytest
 
-from tests.faults.rig import CATALOGUE, Answer, Rig, Shop
-from tests.faulty_server import late, reset
+from tests.faults.rig import CATALOGUE, Answer, Rig, Shop, won_item
+from tests.faulty_server import Peer, Received, late, reset
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+
+AGES_S: Final = 400 * 86400
 
 
 def at_once(*jobs: Callable[[], Answer]) -> list[Answer]:
@@ -24,12 +27,6 @@ def at_once(*jobs: Callable[[], Answer]) -> list[Answer]:
 
     with ThreadPoolExecutor(len(jobs)) as pool:
         return list(pool.map(run, jobs))
-
-
-def won_item(shop: Shop) -> int:
-    """Return an item that the player has won."""
-    item: int = shop.insist(shop.order("sure-item")).round["wonItems"][0]["inventoryItemId"]
-    return item
 
 
 class TestAHundredDuplicates:
@@ -90,20 +87,78 @@ class TestACancelWhoseAnswerWasLost:
         assert shop.status_of(held) == "refunded"
 
 
+class TestOneActionId:
+    def test_stands_for_one_request_of_one_player_for_ever(self, rig: Rig, shop: Shop) -> None:
+        """42 to 46."""
+        order = shop.order("sure-item", currency="EUR", mode="open")
+        first = shop.purchase(order)
+        assert first.status == 200
+        other_box = [{"reelIndex": 0, "boxVersionId": shop.versions["sure-cash"]}]
+        changes: list[dict[str, Any]] = [
+            {"mode": "prepay"},
+            {"currency": "USD"},
+            {"funding": "operator"},
+            {"gameKey": "roulette"},
+            {"reels": other_box},
+        ]
+        for change in changes:
+            assert shop.purchase(order | change).code == "IDEMPOTENCY_CONFLICT", change
+        assert shop.purchase(order | {"reels": [{"reelIndex": 0.0, "boxVersionId": 1}]}).code == "VALIDATION_FAILED"
+        rewritten = json.dumps(dict(reversed(order.items())), indent=3).encode()
+        assert shop.send("POST", "/api/s2s/purchase", rewritten).body == first.body
+        with rig.odd.clock(AGES_S):
+            assert shop.purchase(order, port=rig.odd.port, clock_s=AGES_S).body == first.body
+        assert len(shop.wallet.movements) == 1
+
+        other = rig.open_shop()
+        mine = order | {"reels": [{"reelIndex": 0, "boxVersionId": other.versions["sure-item"]}]}
+        elsewhere = other.purchase(mine)
+        assert (elsewhere.status, elsewhere.public_id == first.public_id) == (200, False)
+        assert shop.purchase(order | {"playerExternalId": "u_2"}).public_id != first.public_id
+
+
+class TestALeaseThatEndsAsTheWalletAnswers:
+    def test_leaves_one_owner(self, rig: Rig, shop: Shop) -> None:
+        """55: the second caller takes over, and both are answered by the wallet at one moment."""
+        both = threading.Barrier(2)
+
+        def answer_both(peer: Peer, request: Received) -> None:
+            both.wait(20)
+            shop.wallet.answer(peer, request)
+
+        shop.server.play(answer_both)
+        for turn in range(4):
+            order = shop.order()
+            with rig.without_recovery(), ThreadPoolExecutor(2) as pool:
+                first = pool.submit(shop.purchase, order)
+                shop.server.wait_received(2 * turn + 1)
+                rig.execute("UPDATE purchases_round SET lease_until = now() WHERE state = 'pending'")
+                second = pool.submit(shop.purchase, order)
+                assert [first.result().status, second.result().status] == [200, 200]
+        assert [movement.asked for movement in shop.wallet.movements.values()] == [2] * 4
+        assert shop.wallet.balance("u_1") == 1_000_000 - 4 * 500
+
+
 class TestOnePlayersRush:
     def test_takes_nonces_in_a_row_while_the_seed_is_rotated(self, rig: Rig, shop: Shop) -> None:
-        """52 and 53: the invariants say whether a nonce is missing, or was drawn on a revealed seed."""
+        """52 and 53: the invariants say whether a nonce is missing; each round must hold by its revealed seed."""
         shop.purchase(shop.order("harbour"))
-        launch = shop.post("/api/s2s/launches", {"playerExternalId": "u_1", "gameKey": "mystery_box"})
-        assert launch.status in {200, 201}, launch
+        token = shop.log_in()
         with ThreadPoolExecutor(16) as pool:
-            jobs = [pool.submit(shop.purchase, shop.order("harbour")) for _ in range(60)]
-            assert Counter(job.result().status for job in jobs) == {200: 60}
-        assert rig.rows(
-            "SELECT count(DISTINCT nonce) FROM purchases_round round JOIN operators_operator operator "
-            "ON operator.id = round.operator_id WHERE operator.slug = %s",
-            shop.slug,
-        ) == [(61,)]
+            jobs = [pool.submit(shop.insist, shop.order("harbour")) for _ in range(60)]
+            rotations = [shop.play("fairness/rotate", {}, token=token)]
+            while not all(job.done() for job in jobs):
+                rotations.append(shop.play("fairness/rotate", {}, token=token))
+        rotations.append(shop.play("fairness/rotate", {}, token=token))
+        assert {rotation.status for rotation in rotations} == {200}
+        answers = [job.result() for job in jobs]
+        assert Counter(answer.status for answer in answers) == {200: 60}
+        drawn = Counter(answer.round["fairness"]["serverSeedHash"] for answer in answers)
+        assert len(drawn) >= 3, "the rotations came too late"
+        revealed = [rotation.body["revealed"] for rotation in rotations]
+        assert sum(each["rounds"] for each in revealed) == 61
+        assert {each["serverSeedHash"] for each in revealed} >= set(drawn)
+        rig.manage_all(*[["verify_round", answer.public_id] for answer in answers[::6]])
 
 
 class TestPublishing:
@@ -128,14 +183,17 @@ class TestEveryCancelTwice:
         held = [shop.held() for _ in range(25)]
         with ThreadPoolExecutor(10) as pool:
             answers = list(pool.map(shop.cancel, [*held, *held]))
-        assert {answer.code for answer in answers} <= {None, "ROUND_NOT_REFUNDABLE"}
+        assert {answer.code for answer in answers} == {None}
+        assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == 25
         assert sum(key.startswith("refund:") for key in shop.wallet.movements) == 25
         assert shop.wallet.balance("u_1") == 1_000_000
 
 
-class TestTwoRecoveryWorkers:
-    def test_refund_each_of_a_hundred_rounds_once(self, rig: Rig, shop: Shop) -> None:
-        lost = late(shop.wallet.apply_then(reset()), seconds=0.3)
+class TestABacklog:
+    def test_is_refunded_once_a_round_and_keeps_no_other_operator_waiting(self, rig: Rig, shop: Shop) -> None:
+        """37: a wallet was away for a day, a hundred rounds wait for it, and another operator's for its own."""
+        other = rig.open_shop()
+        lost = shop.wallet.apply_then(reset())
         with rig.without_recovery():
             shop.server.play(lost)
             pending = 0
@@ -144,8 +202,24 @@ class TestTwoRecoveryWorkers:
                 rig.execute("DELETE FROM wallet_breaker")
                 answers = at_once(*[lambda: shop.purchase(shop.order())] * min(40, 100 - pending))
                 pending += sum("round" in answer.body for answer in answers)
-            shop.server.play(shop.wallet.answer)
+            other.server.play(other.wallet.apply_then(reset()), other.wallet.answer)
+            theirs = other.purchase(other.order())
+            shop.server.play(late(shop.wallet.answer, seconds=0.1))
+            rig.execute("UPDATE purchases_round SET recover_at = now() - interval '26 hours' WHERE state = 'pending'")
+            rig.execute(
+                "UPDATE purchases_round SET recover_at = now() FROM operators_operator operator "
+                "WHERE operator.id = operator_id AND slug = %s AND state = 'pending'",
+                other.slug,
+            )
         rig.settle_down()
+        assert other.status_of(theirs.public_id) == "voided"
+        [(later,)] = rig.rows(
+            "SELECT count(*) FROM purchases_round WHERE ended_at > ("
+            "SELECT ended_at FROM purchases_round round JOIN operators_operator operator ON operator.id = operator_id "
+            "WHERE slug = %s)",
+            other.slug,
+        )
+        assert later > 50, "it had to wait for most of the others"
         refunds = [move for key, move in shop.wallet.movements.items() if key.startswith("refund:")]
         assert len(refunds) == 100
         assert {move.asked for move in refunds} == {1}

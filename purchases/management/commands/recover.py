@@ -3,7 +3,7 @@ import threading
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db import OperationalError, connection
+from django.db import DatabaseError, connection
 
 from lootbox.core import db, patience
 from lootbox.core.commands import PlainCommand
@@ -32,11 +32,11 @@ class Command(PlainCommand):
             try:
                 with patience.limited():
                     done = recover_due(clock=db.clock)
-            except OperationalError as error:
-                if options["once"]:
+            except DatabaseError as error:
+                if options["once"] or not patience.is_passing(error):
                     raise
                 connection.close()  # no request ends here, so Django would keep the broken one for ever
-                self.stderr.write(f"The database can't be reached, trying again: {error}".strip())
+                self.stderr.write(f"The database did not answer in time, trying again: {error}".strip())
             else:
                 taken = {name: count + getattr(done, name) for name, count in taken.items()}
             if options["once"] or stopped.wait(PAUSE_S):
