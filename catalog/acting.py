@@ -279,8 +279,8 @@ class ImportUpload(Guided):
     details_template = "admin/catalogue/file_changes.html"
 
     def subject(self, row: CatalogueUpload) -> str:
-        """Return the file's name."""
-        return row.file_name
+        """Return the file's name and which of that name it is."""
+        return f"{row.file_name} ({row.sha256[:8]})"
 
     def needs_second(self, row: CatalogueUpload) -> bool:
         """Return whether the operator wants two people for what is published."""
@@ -316,8 +316,12 @@ class ImportUpload(Guided):
         return f"Imported; {sum(box.published for box in result.boxes)} boxes were published."
 
     def _changes(self, row: CatalogueUpload) -> Sequence[importing.FileChange]:
-        document, operator = strict_json.loads(row.content.encode()), row.operator
-        return importing.preview(operator=operator, document=document, at=row.uploaded_at)
+        # Asked for several times for one page, and about as dear as the import itself.
+        if "previewed" not in vars(row):
+            document, operator = strict_json.loads(row.content.encode()), row.operator
+            vars(row)["previewed"] = importing.preview(operator=operator, document=document, at=row.uploaded_at)
+        changes: Sequence[importing.FileChange] = vars(row)["previewed"]
+        return changes
 
 
 def _simulated(verdict: gate.Verdict, table: Table) -> list[tuple[str, str]]:

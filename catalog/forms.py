@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django import forms
 from django.forms import BaseFormSet
+from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from catalog.catalogue_file import ADDRESS, MAX_NAME, WORD, check_payload
 from catalog.contents import Content
@@ -405,4 +406,8 @@ class SlugForm(forms.Form):
 class UploadForm(forms.Form):
     """A catalogue file."""
 
-    file = forms.FileField(label="Catalogue file", help_text="JSON, as the export and `import_boxes` have it; 2 MiB at most.")
+    file = forms.FileField(
+        label="Catalogue file",
+        help_text="JSON, as the export and import_boxes have it; 2 MiB at most.",
+        widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".json,application/json"}),  # the theme's script expects its own
+    )

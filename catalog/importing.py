@@ -96,7 +96,7 @@ def upload(*, operator: Operator, file_name: str, raw: bytes, by: By, at: dt.dat
     with db.phase():
         made = CatalogueUpload.objects.create(
             operator=operator,
-            file_name=file_name[:200],
+            file_name=file_name[:150],
             content=raw.decode(),
             sha256=hashlib.sha256(raw).hexdigest(),
             uploaded_by=by.actor,

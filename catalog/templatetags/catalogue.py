@@ -19,3 +19,9 @@ def points(bps: int) -> str:
 def said(value: Any) -> Any:
     """Return an attribute's value in words."""
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+
+
+@register.filter
+def grouped(number: int) -> str:
+    """Return a whole number with its thousands apart."""
+    return f"{number:,}"

@@ -120,8 +120,8 @@ let timer;
 async function look() {
   const mine = ++asked;
   const answer = await fetch(form.dataset.look, { method: "POST", body: new URLSearchParams(new FormData(form)) });
-  // Only the newest answer is of what stands there now.
-  if (mine === asked && answer.ok) document.querySelector("#side").innerHTML = await answer.text();
+  // Only the newest answer is of what stands there now; a redirect is the log-in page.
+  if (mine === asked && answer.ok && !answer.redirected) document.querySelector("#side").innerHTML = await answer.text();
 }
 
 function changed() {

@@ -26,6 +26,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 
+from catalog.models import Box, BoxVersion
 from lootbox.core.signing import sign
 from lootbox.embedded import running
 from lootbox.embedded.database import reach_database
@@ -88,7 +89,7 @@ class Command(BaseCommand):
             reach_database(home, migrate=True)
         with self._step("operator and boxes"):
             credentials = _seed(home / "credentials.json", casino_url=casino_url)
-            boxes = _call("import_boxes", OPERATOR, str(_CASINO / "boxes.json"))["boxes"]
+            version_id = _seed_boxes()
             _close_connections()
         parts.enter_context(children)
         with self._step("web server, workers and casino"):
@@ -96,7 +97,10 @@ class Command(BaseCommand):
             _wait_until(lambda: _answers(port, "/api/s2s/health"), children)
             _wait_until(lambda: _answers(casino_port, "/health"), children)
             _check_all_run(children)
-        self._buy(port, credentials, box_version_id=boxes[0]["boxVersionId"])
+        if version_id is None:
+            self._say("\nEvery box is offline, so none was bought. Put one online in the back-office, under Boxes.")
+        else:
+            self._buy(port, credentials, box_version_id=version_id)
         report = {
             "baseUrl": base_url,
             "casinoUrl": casino_url,
@@ -243,6 +247,14 @@ def _close_connections() -> None:
     assert isinstance(wrapper, DatabaseWrapper)
     wrapper.close()
     wrapper.close_pool()  # and so its threads, before processes are started
+
+
+def _seed_boxes() -> int | None:
+    """Return a version that can be bought, None when people took all offline. What they made of the boxes is left alone."""
+    if not Box.objects.filter(operator__slug=OPERATOR).exists():
+        _call("import_boxes", OPERATOR, str(_CASINO / "boxes.json"))
+    on_sale = BoxVersion.objects.filter(operator__slug=OPERATOR, superseded_at=None, box__active=True)
+    return on_sale.order_by("box_id").values_list("pk", flat=True).first()
 
 
 def _call(command: str, *arguments: str) -> dict[str, Any]:
