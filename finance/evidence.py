@@ -95,7 +95,7 @@ def picture_of(flag: Flag, *, at: dt.datetime) -> Chart:
 
 def _values(flag: Flag) -> Chart:
     assert flag.box_version_id is not None
-    table, seen = watch.table(flag.box_version_id), flag.evidence
+    table, seen = watch.tables([flag.box_version_id])[flag.box_version_id], flag.evidence
     prizes = sorted(table.prizes, key=lambda prize: -prize.value_minor)[:_BARS]
     locale, base = table.version.operator.default_locale, table.version.currency
     names = [prize.name[locale] for prize in prizes]

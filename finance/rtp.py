@@ -83,7 +83,8 @@ def watched(*, at: dt.datetime, operator_ids: Sequence[int] | None, version_id: 
         },
     ):
         counts[Series(version, currency, funding)][prize] = draws
-    return [Watched(one, Verdict(watch.table(one.version_id), counts[one])) for one in series]
+    known = watch.tables(one.version_id for one in series)
+    return [Watched(one, Verdict(known[one.version_id], counts[one])) for one in series]
 
 
 def figures(verdict: Verdict) -> dict[str, str]:
@@ -128,12 +129,11 @@ class Report:
     funnel: Chart
 
 
-def report(*, series: Series, at: dt.datetime) -> Report:
-    """Return a series in full: its verdicts, what was drawn of each prize, and how its RTP came about."""
+def report(*, series: Series, known: watch.Table, at: dt.datetime) -> Report:
+    """Return a series of this table in full: its verdicts, what was drawn of each prize, and how its RTP came about."""
     since = watch.starts(at)
     params = {"version": series.version_id, "currency": series.currency, "funding": series.funding, "since": since["month"]}
     hours = db.rows(_HOURS, params)
-    known = watch.table(series.version_id)
     windows = []
     for name, begins in since.items():
         counts: dict[int, int] = {}

@@ -5,7 +5,7 @@ currency, so that exchange rates do not disturb them.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -41,7 +41,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Table:
-    """A version's prize table, which never changes, with the law of its payout."""
+    """A version with its prizes, which never change, and the law of its payout."""
 
     version: BoxVersion
     prizes: Sequence[Prize]
@@ -105,12 +105,17 @@ def alpha() -> float:
     return float(settings.LOOTBOX_RTP_FALSE_ALARMS) / tests
 
 
-@lru_cache(maxsize=256)
-def table(version_id: int) -> Table:
-    """Return a version's prize table; it is frozen, so a process reads it once."""
-    version = BoxVersion.objects.select_related("box", "operator").get(pk=version_id)
-    prizes = list(version.prizes.order_by("index"))
-    return Table(version, prizes, Law([(prize.value_minor, prize.weight) for prize in prizes]))
+def tables(version_ids: Iterable[int]) -> dict[int, Table]:
+    """Return these versions' prize tables by id."""
+    versions = BoxVersion.objects.select_related("box", "operator").in_bulk(set(version_ids))
+    return {version_id: Table(version, *_odds(version_id)) for version_id, version in versions.items()}
+
+
+@lru_cache(maxsize=512)
+def _odds(version_id: int) -> tuple[Sequence[Prize], Law]:
+    # Frozen, so a process reads them once.
+    prizes = list(Prize.objects.filter(version=version_id).order_by("index"))
+    return prizes, Law([(prize.value_minor, prize.weight) for prize in prizes])
 
 
 def starts(at: dt.datetime) -> dict[str, dt.datetime]:
@@ -148,9 +153,11 @@ def judge(*, at: dt.datetime) -> list[Flag]:
     wants it, the box goes offline in the transaction of its flag, with an audit entry.
     """
     raised = []
-    for series, closed, windows in _counts(at):
+    counted = list(_counts(at))
+    known = tables(series.version_id for series, _, _ in counted)
+    for series, closed, windows in counted:
         for name, counts in windows.items():
-            verdict = Verdict(table(series.version_id), counts)
+            verdict = Verdict(known[series.version_id], counts)
             if verdict.payout_off or verdict.prizes_off:
                 flag = _raise_flag(series, closed, name, verdict, at)
                 raised += [flag] if flag is not None else []
@@ -194,7 +201,7 @@ def _raise_flag(series: Series, closed: int, window: str, verdict: Verdict, at: 
 
 
 def _pause(flag: Flag, version_id: int, at: dt.datetime) -> bool:
-    # Read anew: what a process keeps of a version may be older than a setting or a publication.
+    # Read anew: it may have been superseded, or its operator have changed its mind, since the counts were taken.
     version = BoxVersion.objects.select_related("operator", "box").get(pk=version_id)
     if not version.operator.rtp_pause or version.superseded_at is not None:
         return False

@@ -33,7 +33,7 @@ def of_version(request: HttpRequest, version_id: int) -> HttpResponse:
     user = _viewer(request)
     if not scoped(BoxVersion.objects.filter(pk=version_id), user=user, path="operator").exists():
         raise Http404
-    at, table = timezone.now(), watch.table(version_id)
+    at, table = timezone.now(), watch.tables([version_id])[version_id]
     found = rtp.watched(at=at, operator_ids=None, version_id=version_id)
     chosen = rtp.chosen(found, request.GET)
     name = table.version.box.name[table.version.operator.default_locale]
@@ -41,7 +41,7 @@ def of_version(request: HttpRequest, version_id: int) -> HttpResponse:
         "version": table.version,
         "found": found,
         "chosen": chosen,
-        "report": rtp.report(series=chosen.series, at=at) if chosen else None,
+        "report": rtp.report(series=chosen.series, known=table, at=at) if chosen else None,
         "theory": watch.percent(float(table.law.mean / table.version.price_minor)),
         "alpha": watch.probability(watch.alpha()),
         "false_alarms": settings.LOOTBOX_RTP_FALSE_ALARMS,

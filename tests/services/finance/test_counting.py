@@ -12,11 +12,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from finance import counting, flags
-from finance.models import DrawTally, Flag, FlagKind, FlagState, Severity
+from finance.models import DrawTally, Flag, FlagKind, FlagState, Severity, TallyProgress
 from operators.audit import By
 from operators.models import Player
 from operators.services import NewOperator, change_settings
-from purchases.models import Round
+from purchases.models import Draw, Round
 from tests.casino_wallet import Casino
 from tests.conftest import SURE_CASH, SURE_ITEM, make_operator, publish_boxes
 from tests.signed import SignedClient
@@ -75,6 +75,13 @@ class TestCounting:
         buy(s2s, publish_boxes(acme, SURE_ITEM)["sure-item"])
         assert counting.count_new(clock=timezone.now, until=timezone.now()) == 0
         assert tallies() == {}
+        count()
+        assert tallies() == {("player", "EUR"): 1}
+
+    def test_goes_on_in_a_cluster_that_was_restored_from_another(self, acme: NewOperator, s2s: SignedClient) -> None:
+        buy(s2s, publish_boxes(acme, SURE_ITEM)["sure-item"])
+        newest = Draw.objects.latest("pk").pk
+        TallyProgress.objects.create(name="draws", counted_to=0, seen_to=newest, seen_before=2**60)
         count()
         assert tallies() == {("player", "EUR"): 1}
 

@@ -148,6 +148,19 @@ class TestThePage:
         assert (cards["RTP"].figure, cards["RTP"].detail) == ("50.00 %", "by the odds 95.60 %")
         assert cards["Gross revenue"].figure == "7.50 EUR"
 
+    def test_splits_the_turnover_where_there_is_something_to_split(self, acme: NewOperator, stranger: NewOperator) -> None:
+        for made in (acme, stranger):
+            version = publish_boxes(made, HARBOUR)["harbour"]
+            tally(made, version, HOUR)
+            tally(made, version, HOUR, currency="SEK")
+        both, one = (
+            panels.panels(dashboard.read(choice=choice(*operators), at=NOW)).charts[-1]
+            for operators in ((acme.operator, stranger.operator), (acme.operator,))
+        )
+        assert (both.title, [plot.name for plot in both.plots]) == ("Turnover by operator, in EUR", ["Acme", "Stranger"])
+        assert (one.title, [plot.name for plot in one.plots]) == ("Turnover by currency, in EUR", ["EUR", "SEK"])
+        assert both.rows[-2][1:] == ("10.00 EUR", "10.00 EUR")
+
     def test_is_whole_when_nothing_ever_happened(self, acme: NewOperator) -> None:
         shown = panels.panels(dashboard.read(choice=choice(acme.operator), at=NOW))
         assert {card.figure for card in shown.cards} == {"0", "0.00 EUR", "none"}
