@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench import catalogue, counts, draw, history, purchase, simulation, slow_wallet, webhooks
+from bench import catalogue, counts, draw, exports, history, purchase, simulation, slow_wallet, webhooks
 from bench.cast import make_casino
 from bench.table import Row
 
@@ -23,6 +23,7 @@ def measures(*, logs: Path, wallet_port: int, rounds: int) -> Mapping[str, Measu
         "D1": functools.partial(_elsewhere, "D1", draw.measure),
         "D2": lambda tick: simulation.measure(rounds=rounds, tick=tick),
         "W1": functools.partial(_elsewhere, "W1", webhooks.measure),
+        "E1": lambda tick: exports.measure(prompt, slow, logs=logs, rounds=rounds, tick=tick),
         "H1": lambda tick: history.measure(prompt, logs=logs, rounds=rounds, tick=tick),
     }
 

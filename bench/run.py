@@ -17,7 +17,7 @@ from bench.table import Row, show
 from lootbox.embedded import running
 from lootbox.embedded.database import reach_database
 
-GOALS: Final = ("P1", "P2", "P3", "C1", "D1", "D2", "W1", "H1")
+GOALS: Final = ("P1", "P2", "P3", "C1", "D1", "D2", "W1", "E1", "H1")
 ROUNDS: Final = 9
 QUICK_ROUNDS: Final = 3
 WIDTH: Final = 150

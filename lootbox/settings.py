@@ -106,7 +106,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "deliver webhooks": {"task": "webhooks.tasks.dispatch", "schedule": 2.0, "options": {"expires": 5}},
     "tell people of endpoints that went off": {"task": "webhooks.tasks.send_notices", "schedule": 60.0},
     "number the ledger": {"task": "wallet.tasks.number_movements", "schedule": 2.0, "options": {"expires": 5}},
-    "make exports": {"task": "finance.tasks.make_exports", "schedule": 10.0, "options": {"expires": 10}},
+    "make exports": {"task": "finance.tasks.make_exports", "schedule": 5.0, "options": {"expires": 10}},
     "delete old exports": {"task": "finance.tasks.delete_exports", "schedule": 3600.0},
     "load exchange rates": {"task": "catalog.tasks.load_rates", "schedule": 3600.0},
     "publish boxes that are due": {"task": "catalog.tasks.publish_due", "schedule": 60.0},

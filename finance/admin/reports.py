@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -22,7 +22,6 @@ from finance.exports.making import NotExportable, Wanted, owed_at, selection
 from finance.liability import liability
 from finance.reports import Dimension, revenue
 from finance.services import exporting
-from finance.tasks import make_exports
 from finance.views import attachment
 from lootbox.core.money import is_currency
 from operators.audit import By
@@ -59,11 +58,14 @@ class ReportForm(forms.Form):
         label="Paid by", required=False, choices=[("", "anybody"), ("player", "players"), ("operator", "the operator")]
     )
 
-    def __init__(self, user: User, given: Mapping[str, Any], *, today: dt.date, by: list[str]) -> None:
+    def __init__(self, user: User, given: QueryDict, *, today: dt.date, by: list[str]) -> None:
         """Offer the person's operators; what is not given is the last week, split as the page wants it."""
         usual = {"first": str(today - WEEK), "last": str(today), "zone": Zone.UTC.value, "by": by}
-        filled = {name: given.getlist(name) if name == "by" else given[name] for name in given} if given else {}  # type: ignore[attr-defined]
-        super().__init__(usual | filled if "first" not in filled else filled)
+        filled: dict[str, Any] = {name: given.getlist(name) if name == "by" else given[name] for name in given}
+        if "last" in filled:
+            # What is owed is asked for by its last day alone, and nothing ticked means that nothing is split.
+            usual |= {"first": filled["last"], "by": []}
+        super().__init__(usual | filled)
         operator: Any = self.fields["operator"]
         operator.queryset = operators_seen(user)
 
@@ -149,7 +151,6 @@ def make_file(request: HttpRequest) -> HttpResponseBase:
     except NotExportable as refusal:
         messages.error(request, refusal.message)
         return HttpResponseRedirect(reverse("admin:finance_reports"))
-    make_exports.delay()
     return HttpResponseRedirect(reverse("admin:finance_export_change", args=[export.pk]))
 
 

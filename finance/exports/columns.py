@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from finance.liability import LiabilityRow
 from finance.reports import Row
+from lootbox.core.ids import Prefix
 
 
 class ReportName(enum.StrEnum):
@@ -31,11 +32,11 @@ class Column:
 
 @dataclass(frozen=True)
 class SqlColumn:
-    """One column of the movements, as SQL."""
+    """One column of the movements, as SQL; of kind `Prefix` are UUIDs that are shown as public ids."""
 
     name: str
     sql: str
-    kind: Kind = "own"
+    kind: Kind | Prefix = "own"
 
 
 def _key(name: str, attribute: str) -> Column:
@@ -91,27 +92,10 @@ LIABILITY: Final[Sequence[Column]] = (
     Column("baseAmountMinor", lambda row: row.base_amount),
 )
 
-# 1,024 pairs of Crockford's base 32, so that an id takes thirteen steps of ten bits.
-_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-PAIRS: Final = "".join(first + second for first in _ALPHABET for second in _ALPHABET).encode().hex()
-
-
-def _public_id(prefix: str, column: str) -> str:
-    """Return the SQL of an id as clients see it: `lootbox.core.ids.public_id`, computed by the database."""
-    source = f"uuid_send({column})"
-    steps = [f"get_byte({source}, 0)"]
-    for start in range(8, 128, 10):
-        byte, offset = divmod(start, 8)
-        both = f"((get_byte({source}, {byte}) << 8) | get_byte({source}, {byte + 1}))"
-        steps.append(f"(({both} >> {6 - offset}) & 1023)")
-    text = " || ".join(f"substring(base32.pairs, {step} * 2 + 1, 2)" for step in steps)
-    return f"'{prefix}' || convert_from({text}, 'LATIN1')"
-
-
 MOVEMENTS: Final[Sequence[SqlColumn]] = (
     SqlColumn("operator", "operator.slug"),
     SqlColumn("sequence", "call.ledger_sequence", "number"),
-    SqlColumn("id", _public_id("txn_", "call.id")),
+    SqlColumn("id", "call.id", Prefix.LEDGER),
     SqlColumn("type", "call.type"),
     SqlColumn("reason", "call.reason"),
     SqlColumn("idempotencyKey", "call.idempotency_key", "foreign"),
@@ -124,9 +108,9 @@ MOVEMENTS: Final[Sequence[SqlColumn]] = (
     ),
     SqlColumn("baseCurrency", "call.base_currency"),
     SqlColumn("playerExternalId", "player.external_id", "foreign"),
-    SqlColumn("roundPublicId", _public_id("r_", "call.round_id")),
+    SqlColumn("roundPublicId", "call.round_id", Prefix.ROUND),
     SqlColumn("inventoryItemId", "call.inventory_item_id", "number"),
-    SqlColumn("orderPublicId", _public_id("fo_", "call.order_id")),
+    SqlColumn("orderPublicId", "call.order_id", Prefix.ORDER),
     SqlColumn("providerTxnRef", "nullif(call.provider_txn_ref, '')", "foreign"),
     SqlColumn("balanceAfterMinor", "call.balance_after_minor", "number"),
     SqlColumn(

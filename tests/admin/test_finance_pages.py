@@ -9,7 +9,6 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from finance import tasks
 from finance.models import Export
 from finance.services import exporting
 from operators import staff
@@ -32,10 +31,9 @@ def fin(acme: NewOperator) -> Client:
 
 
 @pytest.fixture(autouse=True)
-def quiet(settings: Settings, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep files in a directory of their own, and wake no worker."""
+def own_directory(settings: Settings, tmp_path: Any) -> None:
+    """Keep files in a directory of their own."""
     settings.LOOTBOX_EXPORTS = tmp_path
-    monkeypatch.setattr(tasks.make_exports, "delay", lambda: None)
 
 
 def chosen(**more: Any) -> dict[str, Any]:
