@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from bench.load import Signer
 from bench.setting import Prize, Setting
+from catalog import rates
 from catalog.compiled import compiled
 from catalog.importing import import_boxes
 from operators import services
@@ -20,6 +21,7 @@ PRIZES: Final = 12
 PRICE_MINOR: Final = 500
 PLAYERS: Final = [f"player-{number}" for number in range(200)]
 MAX_REELS: Final = 100
+OTHER_CURRENCY: Final = "USD"
 _players = itertools.cycle(PLAYERS)
 
 
@@ -76,11 +78,12 @@ def make_casino(slug: str, *, wallet_port: int, delay_ms: int) -> Casino:
         slug=slug,
         name=slug.title(),
         currency="EUR",
-        currencies=[],
+        currencies=[OTHER_CURRENCY],
         wallet_url=f"http://127.0.0.1:{wallet_port}{path}",
         webhook_url=f"http://127.0.0.1:{wallet_port}/webhooks",  # events are stored for delivery, and nothing delivers here
         at=timezone.now(),
     )
+    rates.set_rate(base="EUR", quote=OTHER_CURRENCY, rate="1.0825", source="bench", at=timezone.now())
     # As good as no limit: asking for it stays part of what is measured.
     services.change_settings(
         operator=made.operator, changes={"maxReels": str(MAX_REELS), "rateLimit": "1000000"}, at=timezone.now()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.bursts import Kind, alternate, median_cpu_ms, ratio
-from bench.cast import Casino
+from bench.cast import OTHER_CURRENCY, Casino
 from bench.load import ask
 from bench.programs import web_server
 from bench.table import Row
@@ -24,6 +24,7 @@ def measure(casino: Casino, *, logs: Path, rounds: int, tick: Callable[[], None]
         kinds = {
             "empty": Kind(server, lambda: [signer.get("/api/s2s/health")] * REQUESTS, CONNECTIONS),
             "box": Kind(server, lambda: [signer.get(path)] * REQUESTS, CONNECTIONS),
+            "foreign": Kind(server, lambda: [signer.get(f"{path}?currency={OTHER_CURRENCY}")] * REQUESTS, CONNECTIONS),
             "unchanged": Kind(server, lambda: [signer.get(path, **{"If-None-Match": tag})] * REQUESTS, CONNECTIONS, 304),
         }
         measured = alternate(kinds, rounds=rounds, tick=tick)
@@ -34,6 +35,13 @@ def measure(casino: Casino, *, logs: Path, rounds: int, tick: Callable[[], None]
             value=ratio(measured, "box", "empty", cpu=True),
             goal=1.5,
             beside=f"{median_cpu_ms(measured, 'box'):.2f} ms of {median_cpu_ms(measured, 'empty'):.2f} ms",
+        ),
+        Row(
+            key="C1",
+            what="processor time of the table in another currency, of an empty view's",
+            value=ratio(measured, "foreign", "empty", cpu=True),
+            goal=1.5,
+            beside=f"{median_cpu_ms(measured, 'foreign'):.2f} ms of {median_cpu_ms(measured, 'empty'):.2f} ms",
         ),
         Row(
             key="C1",

@@ -2,17 +2,18 @@
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 
 from catalog import ecb
 from catalog.models import ExchangeRate, PinnedRate
 from lootbox.core import db, http
-from lootbox.core.errors import ApiError, ErrorCode, invalid
+from lootbox.core.errors import ApiError, ErrorCode, Outdated, invalid
 from lootbox.core.money import is_currency
 from operators.models import Operator
 
@@ -23,6 +24,15 @@ ECB: Final = "ecb"
 _NEWEST: Final = """
     SELECT rate, source, at FROM catalog_exchangerate
     WHERE base = %(base)s AND quote = %(quote)s ORDER BY at DESC, id DESC LIMIT 1
+"""
+_TO_SHOW: Final = """
+    SELECT operator.version, pin.rate, newest.* FROM operators_operator operator
+    LEFT JOIN catalog_pinnedrate pin ON pin.operator_id = operator.id AND pin.currency = %(quote)s
+    LEFT JOIN LATERAL (
+        SELECT rate, source, at FROM catalog_exchangerate
+        WHERE base = %(base)s AND quote = %(quote)s ORDER BY at DESC, id DESC LIMIT 1
+    ) AS newest ON true
+    WHERE operator.id = %(operator)s
 """
 _PINNED: Final = "SELECT rate FROM catalog_pinnedrate WHERE operator_id = %(operator)s AND currency = %(currency)s"
 _RATE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
@@ -55,20 +65,24 @@ def quoted_rate(*, operator: Operator, currency: str, at: dt.datetime) -> Rate:
     if currency == operator.base_currency:
         return _identity(at=at)
     rate = current_rate(base=operator.base_currency, quote=currency, at=at)
-    if rate is None:
-        raise ApiError(
-            ErrorCode.UNSUPPORTED_CURRENCY, f"There is no rate from {operator.base_currency} to {currency} at present."
-        )
-    return rate
+    return _there(rate, base=operator.base_currency, quote=currency)
 
 
 def price_rate(*, operator: Operator, currency: str, at: dt.datetime) -> Rate:
     """Return the rate as `quoted_rate` does, and pin it as the one shown to the operator in this currency. Contract section 4.
 
-    Writes only when the rate differs from the one pinned. Raises `UNSUPPORTED_CURRENCY`.
+    Writes only when the rate differs from the one pinned. Raises `UNSUPPORTED_CURRENCY`, and `Outdated` where the operator has
+    changed since it was read, which it finds out in the round trip that it takes anyway in another currency than the base.
     """
-    rate = quoted_rate(operator=operator, currency=currency, at=at)
-    if currency != operator.base_currency and operator_pin(operator=operator, currency=currency) != rate.rate:
+    if currency == operator.base_currency:
+        return quoted_rate(operator=operator, currency=currency, at=at)
+    _check_supported(operator=operator, currency=currency)
+    params = {"operator": operator.pk, "base": operator.base_currency, "quote": currency}
+    [(version, pinned, *newest)] = db.rows(_TO_SHOW, params)
+    if version != operator.version:
+        raise Outdated
+    rate = _there(_if_current(newest, at=at), base=operator.base_currency, quote=currency)
+    if pinned != rate.rate:
         PinnedRate.objects.bulk_create(
             [PinnedRate(operator=operator, currency=currency, rate=rate.rate, pinned_at=at)],
             update_conflicts=True,
@@ -174,6 +188,17 @@ def _pairs_needed(available: AbstractSet[str]) -> set[tuple[str, str]]:
 
 def _quotient(quote: Decimal, base: Decimal) -> Decimal:
     return (quote / base).quantize(PLACES, rounding=ROUND_HALF_UP)
+
+
+def _if_current(newest: Sequence[Any], *, at: dt.datetime) -> Rate | None:
+    rate = Rate(*newest) if newest[0] else None
+    return None if rate is None or _is_old(rate, at=at) else rate
+
+
+def _there(rate: Rate | None, *, base: str, quote: str) -> Rate:
+    if rate is None:
+        raise ApiError(ErrorCode.UNSUPPORTED_CURRENCY, f"There is no rate from {base} to {quote} at present.")
+    return rate
 
 
 def _newest(*, base: str, quote: str) -> Rate | None:

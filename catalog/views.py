@@ -39,8 +39,12 @@ def read_shown(query: Query, *, operator: Operator) -> Shown:
 class CatalogueView(S2SView):
     """A view of the catalogue. Serving a price in another currency than the base pins its rate as the one shown."""
 
+    presumes = True
+
     def rate(self, currency: str) -> Decimal:
-        """Return the rate to show prices at, pinned. Raises `UNSUPPORTED_CURRENCY`."""
+        """Return the rate to show prices at, pinned, with the operator confirmed. Raises `UNSUPPORTED_CURRENCY`."""
+        if currency == self.operator.base_currency:
+            self.confirm_operator()
         return rates.price_rate(operator=self.operator, currency=currency, at=self.now).rate
 
 
