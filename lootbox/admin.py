@@ -36,6 +36,7 @@ class BackOffice(AdminSite):
             path("liability/", self.admin_view(reports.liability_page), name="finance_liability"),
             path("rtp/", self.admin_view(rtp.overview), name="finance_rtp_watch"),
             path("rtp/<int:version_id>/", self.admin_view(rtp.of_version), name="finance_rtp"),
+            path("set-password/<uidb64>/<token>/", staff_views.SetPassword.as_view(), name="set_password"),
             path("second-factor/", self.admin_view(staff_views.second_factor), name="second_factor"),
         ]
 

@@ -7,6 +7,7 @@ from typing import Any
 import django_stubs_ext
 import environ
 import structlog
+from django.urls import reverse_lazy
 
 from lootbox import embedded
 from lootbox.core.postgresql.base import Connection
@@ -216,6 +217,11 @@ APPEND_SLASH = False
 
 # The back-office: how its people log in, and for how long.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
 LOGIN_URL = "admin:login"
 FORMAT_MODULE_PATH = "lootbox.formats"
 LOOTBOX_STAFF_IDLE_S = env.float("LOOTBOX_STAFF_IDLE_S", 1800.0)
@@ -247,6 +253,7 @@ UNFOLD: dict[str, Any] = {
             "600": "#0a7f5a", "700": "#0a654b", "800": "#0b503d", "900": "#0a4233", "950": "#04251d",
         }
     },
+    "ACCOUNT": {"navigation": [{"title": "Second factor", "link": reverse_lazy("admin:second_factor")}]},
     "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": "lootbox.admin.navigation"},
 }  # fmt: skip
 

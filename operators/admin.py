@@ -2,10 +2,9 @@
 
 import csv
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
-from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.views import redirect_to_login
 from django.db.models import QuerySet
@@ -17,14 +16,18 @@ from django.utils.html import format_html
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from lootbox.core.strict_json import canonical
-from operators import guided, guided_views, staff, staff_sessions
-from operators.admin_base import OwnOperators, ReadOnlyAdmin, ReadOnlyInline, ScopedAdmin, one
+from operators import acting, guided, guided_views, people_acting, staff, staff_sessions
+from operators.admin_base import OwnOperators, ReadOnlyAdmin, ReadOnlyInline, one
+from operators.configuration import SETTINGS
 from operators.models import ActionRequest, ApiKey, AuditEntry, Membership, Operator, RequestState
+from operators.settings_form import GROUPS
 
 # Roles are said in code; accounts are shown by our own page; a device's secret is nobody else's business.
 admin.site.unregister(Group)
 admin.site.unregister(User)
 admin.site.unregister(TOTPDevice)
+
+guided.register(*acting.ACTIONS, *people_acting.ACTIONS)
 
 
 class KeyInline(ReadOnlyInline[ApiKey, Operator]):
@@ -32,30 +35,56 @@ class KeyInline(ReadOnlyInline[ApiKey, Operator]):
 
     model = ApiKey
     fields = readonly_fields = ("key_id", "label", "created_at", "expires_at", "revoked_at", "last_used_at", "allowed_ips")
+    show_change_link = True
 
 
 @admin.register(Operator)
 class OperatorAdmin(ReadOnlyAdmin[Operator]):
-    """Operators and their settings, which `set_operator` changes."""
+    """Operators with their settings, which guided actions change."""
 
     operator_path = "pk"
-    list_display = ("name", "slug", "base_currency", "suspended", "created_at")
+    list_display = ("name", "slug", "base_currency", "shown_state", "created_at")
     search_fields = ("=slug", "name")
     ordering = ("name",)
-    exclude = ("outbound_secret", "previous_outbound_secret")
+    fieldsets = cast(
+        "Any",
+        (
+            (None, {"fields": ("slug", "shown_state", "base_currency", "created_at", "rate_limit")}),
+            ("Addresses", {"fields": ("wallet_url", "webhook_url", "previous_secret_until")}),
+            *((title, {"fields": [SETTINGS[each.name].field for each in group]}) for title, group in GROUPS.items()),
+        ),
+    )
+    readonly_fields = ("shown_state",)
     inlines = (KeyInline,)
+    change_form_template = "admin/with_actions.html"
+    change_list_template = "admin/list_with_making.html"
+    making = "operator"
+
+    @admin.display(description="state")
+    def shown_state(self, operator: Operator) -> str:
+        """Return the state as a badge."""
+        return _badge("stopped", "suspended") if operator.suspended else _badge("live", "live")
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
-    """Inbound keys, which `create_key` makes and `revoke_key` revokes."""
+    """Inbound keys."""
 
-    list_display = ("key_id", "operator", "label", "created_at", "expires_at", "revoked_at", "last_used_at")
+    list_display = ("key_id", "operator", "label", "shown_state", "created_at", "expires_at", "last_used_at")
     list_filter = (("operator", OwnOperators),)
     list_select_related = ("operator",)
     search_fields = ("=key_id",)
     ordering = ("-created_at",)
     exclude = ("secret",)
+    change_form_template = "admin/with_actions.html"
+
+    @admin.display(description="state")
+    def shown_state(self, key: ApiKey) -> str:
+        """Return whether it works, as a badge."""
+        if key.revoked_at is not None:
+            return _badge("stopped", "revoked")
+        expired = key.expires_at is not None and key.expires_at <= timezone.now()
+        return _badge("expired", "expired") if expired else _badge("live", "live")
 
 
 class MembershipInline(ReadOnlyInline[Membership, User]):
@@ -65,72 +94,45 @@ class MembershipInline(ReadOnlyInline[Membership, User]):
     fields = readonly_fields = ("operator", "external_id", "created_at")
 
 
-class RolesForm(forms.ModelForm[User]):
-    """Roles of one account, and why they change."""
-
-    reason = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 2, "class": "bo-input"}), help_text="Goes into the audit log."
-    )
-
-    class Meta:
-        model = User
-        fields = ("groups",)
-
-
 @admin.register(User)
-class PersonAdmin(ScopedAdmin[User]):
-    """Accounts and their roles. Accounts come by single sign-on, or by `createsuperuser`."""
+class PersonAdmin(ReadOnlyAdmin[User]):
+    """Accounts, what they may do and for whom; guided actions make and change them."""
 
-    form = RolesForm
-    list_display = ("username", "first_name", "email", "is_active", "last_login")
+    list_display = ("username", "first_name", "roles", "operators", "shown_state", "second_factor", "last_login")
     search_fields = ("=username", "=email", "first_name")
     ordering = ("username",)
-    fields = ("username", "first_name", "email", "is_active", "last_login", "groups", "reason")
-    readonly_fields = ("username", "first_name", "email", "is_active", "last_login")
-    filter_horizontal = ("groups",)
+    fields = readonly_fields = (
+        "username", "first_name", "email", "roles", "shown_state", "second_factor", "last_login", "date_joined",
+    )  # fmt: skip
     inlines = (MembershipInline,)
+    change_form_template = "admin/with_actions.html"
+    change_list_template = "admin/list_with_making.html"
+    making = "account"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Return the people who work for operators that the person sees, and for no other."""
-        return staff.accounts_under(request.user).order_by("username")
+        people = staff.accounts_under(request.user).order_by("username")
+        return people.prefetch_related("groups", "memberships__operator", "totpdevice_set")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
-        """Return that accounts are not made by hand here."""
-        return False
+    @admin.display(description="roles")
+    def roles(self, user: User) -> str:
+        """Return the names of the roles."""
+        return ", ".join(role.name for role in user.groups.all()) or ("everything" if user.is_superuser else "none")
 
-    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:  # noqa: ARG002 - Django's signature
-        """Return that accounts stay: the audit log names them."""
-        return False
+    @admin.display(description="works for")
+    def operators(self, user: User) -> str:
+        """Return the operators' names."""
+        return ", ".join(str(membership.operator) for membership in user.memberships.all()) or "the platform"
 
-    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Return whether the person may grant roles to this account."""
-        return bool(request.user.has_perm("operators.grant_roles")) and self.in_scope(request, obj)
+    @admin.display(description="state")
+    def shown_state(self, user: User) -> str:
+        """Return whether the account is on, as a badge."""
+        return _badge("live", "on") if user.is_active else _badge("stopped", "off")
 
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Offer the roles that the person may grant."""
-        if db_field.name == "groups":
-            everywhere = staff.operator_ids(request.user) is None
-            kwargs["queryset"] = Group.objects.filter(name__in=staff.ROLES if everywhere else staff.GRANTABLE)
-            kwargs["widget"] = forms.CheckboxSelectMultiple()
-        return super().formfield_for_manytomany(db_field, request, **kwargs)
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: ARG002, FBT001 - Django's signature
-        """Grant the roles by the service, which says so in the audit log."""
-        try:
-            staff.grant_roles(
-                user=form.instance,
-                roles=form.cleaned_data["groups"],
-                giver=request.user,  # type: ignore[arg-type]
-                reason=form.cleaned_data["reason"],
-                at=timezone.now(),
-            )
-        except staff.NotAllowed as refusal:
-            messages.error(request, str(refusal))
-        for formset in formsets:
-            formset.save()  # its rows are read-only; Django asks it afterwards what it did
-
-    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
-        """Leave the row alone: only its roles can change here."""
+    @admin.display(description="second factor", boolean=True)
+    def second_factor(self, user: User) -> bool:
+        """Return whether one is set up."""
+        return any(device.confirmed for device in user.totpdevice_set.all())  # type: ignore[attr-defined]  # django-otp is untyped
 
 
 @admin.register(ActionRequest)
@@ -183,7 +185,7 @@ class ActionRequestAdmin(ReadOnlyAdmin[ActionRequest]):
     @admin.display(description="state")
     def shown_state(self, asked: ActionRequest) -> str:
         """Return the state as a badge."""
-        return format_html('<span class="bo-badge bo-{}">{}</span>', asked.state, asked.get_state_display())
+        return _badge(asked.state, asked.get_state_display())
 
 
 @admin.register(AuditEntry)
@@ -213,6 +215,10 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
         response = StreamingHttpResponse(_csv(entries), content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = 'attachment; filename="audit.csv"'
         return response
+
+
+def _badge(tone: str, text: str) -> str:
+    return format_html('<span class="bo-badge bo-{}">{}</span>', tone, text)
 
 
 class _Line:

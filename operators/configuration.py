@@ -19,7 +19,12 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
 
 class InvalidSetting(Exception):
-    """A setting can't have this value; the message says which and what to do."""
+    """A setting can't have this value; the message says which and what to do. `setting` is its name, where it is about one."""
+
+    def __init__(self, message: str, *, setting: str = "") -> None:
+        """Say why."""
+        super().__init__(message)
+        self.setting = setting
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ def parse(*, changes: Mapping[str, str]) -> dict[str, Any]:
         try:
             values[SETTINGS[name].field] = SETTINGS[name].read(text)
         except ValueError as error:
-            raise InvalidSetting(f"{name} can't be {text!r}: {error}") from error
+            raise InvalidSetting(f"{name} can't be {text!r}: {error}", setting=name) from error
     return values
 
 
@@ -52,12 +57,34 @@ def as_json(operator: Operator) -> dict[str, Any]:
 def check_whole(operator: Operator) -> None:
     """Raise `InvalidSetting` when settings contradict each other."""
     if operator.base_currency not in operator.currencies:
-        raise InvalidSetting(f"currencies must hold the base currency {operator.base_currency}.")
+        raise InvalidSetting(f"currencies must hold the base currency {operator.base_currency}.", setting="currencies")
     if operator.default_locale not in operator.locales:
-        raise InvalidSetting(f"locales must hold the default locale {operator.default_locale}; set defaultLocale too.")
+        message = f"locales must hold the default locale {operator.default_locale}; set defaultLocale too."
+        raise InvalidSetting(message, setting="locales")
     lowest, highest = operator.house_edge_min_bps, operator.house_edge_max_bps
     if lowest is not None and highest is not None and lowest > highest:
-        raise InvalidSetting("houseEdgeMinBps can't be above houseEdgeMaxBps.")
+        raise InvalidSetting("houseEdgeMinBps can't be above houseEdgeMaxBps.", setting="houseEdgeMinBps")
+
+
+def as_text(value: Any) -> str:
+    """Return the value of a setting as the text that its reader takes."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case list():
+            return ", ".join(value)
+        case dict():
+            return json.dumps(value, ensure_ascii=False)
+        case _:
+            return str(value)
+
+
+def for_the_log(value: Any) -> Any:
+    """Return what the audit log keeps of a value: of a URL not its query, which may hold a secret of the operator's."""
+    is_url = isinstance(value, str) and value.startswith(("http://", "https://"))
+    return re.sub(r"\?.*", "?…", value) if is_url else value
 
 
 def read_currency(text: str) -> str:
@@ -135,7 +162,10 @@ def _text(text: str) -> str:
 
 
 def _theme(text: str) -> dict[str, str]:
-    tokens = json.loads(text or "{}")
+    try:
+        tokens = json.loads(text or "{}")
+    except json.JSONDecodeError:
+        tokens = None
     if not isinstance(tokens, dict) or not all(isinstance(value, str) for value in tokens.values()):
         raise ValueError('send an object of texts such as {"brandColor": "#0a7f5a"}.')
     return tokens

@@ -21,7 +21,7 @@ from operators import audit
 from operators.audit import By
 from operators.configuration import InvalidSetting
 from operators.models import ActionRequest, Operator, RequestState
-from operators.staff import scoped
+from operators.staff import NotAllowed, scoped
 
 Clock = Callable[[], dt.datetime]
 
@@ -91,6 +91,10 @@ class Guided:
     # A template for what sentences can't say of the preview, which finds what `details` returns under that name.
     details_template: ClassVar[str] = ""
 
+    def fits(self, row: Any, user: User) -> bool:  # noqa: ARG002 - most fit every row
+        """Return whether the action is one for rows like this, by this person."""
+        return isinstance(row, self.model)
+
     def rows(self, user: User) -> QuerySet[Any]:
         """Return the rows that the person sees."""
         rows = self.model._default_manager.all()  # noqa: SLF001 - documented API
@@ -124,6 +128,10 @@ class Guided:
     def perform(self, doing: Doing) -> str:
         """Do it and return what happened in a sentence. Raises `ApiError`, `InvalidSetting`, `Refused`."""
         raise NotImplementedError
+
+    def told(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what of the inputs the audit log keeps of a request for a second person."""
+        return inputs
 
     def base_amount(self, row: Any) -> tuple[int, str]:  # noqa: ARG002 - most actions move nothing
         """Return how much it moves, in the operator's base currency."""
@@ -176,7 +184,7 @@ def find_row(*, action: Guided, key: str, user: User) -> Any:
 
 def offered(*, row: Any, user: User) -> list[Guided]:
     """Return the actions that the person may do to the row now."""
-    fitting = (action for action in ACTIONS.values() if isinstance(row, action.model) and user.has_perm(action.permission))
+    fitting = (action for action in ACTIONS.values() if action.fits(row, user) and user.has_perm(action.permission))
     return [action for action in fitting if action.refusal(row) is None]
 
 
@@ -204,7 +212,9 @@ def start(*, action: Guided, row: Any, inputs: Mapping[str, Any], reason: str, u
         if not created:
             raise Refused(f"{request.requested_by} has asked for this already; it waits for a second person.")
         by = By(user.get_username(), reason)
-        audit.record(by=by, action=f"{action.name}.asked", operator=operator, subject=subject, after=dict(inputs), at=clock())
+        audit.record(
+            by=by, action=f"{action.name}.asked", operator=operator, subject=subject, after=action.told(inputs), at=clock()
+        )
     return "A second person must confirm this. It waits under “Second person”."
 
 
@@ -246,7 +256,7 @@ def make(*, making: Making, inputs: Mapping[str, Any], reason: str, user: User, 
     """Make something and return what happened. Raises `Refused`."""
     try:
         return making.perform(inputs=inputs, user=user, by=By(user.get_username(), reason), clock=clock)
-    except InvalidSetting as error:
+    except (InvalidSetting, NotAllowed) as error:
         raise Refused(str(error)) from error
 
 
@@ -258,5 +268,5 @@ def _perform(action: Guided, row: Any, inputs: Mapping[str, Any], by: By, *, use
         return action.perform(Doing(row, action.operator(row), inputs, by, clock, action.name, action.subject(row), user))
     except ApiError as error:
         raise Refused(f"{error.message} ({error.code})") from error
-    except InvalidSetting as error:
+    except (InvalidSetting, NotAllowed) as error:
         raise Refused(str(error)) from error

@@ -126,7 +126,9 @@ def answer(request: HttpRequest, do: Callable[[], str], *, back: str) -> HttpRes
         messages.error(request, str(refused))
         return HttpResponseRedirect(back)
     if isinstance(done, ShownOnce):
-        context = {**admin.site.each_context(request), "title": "Shown once", "done": done, "back": back}
+        # A link is whole, so that it can be passed on.
+        secrets = {name: request.build_absolute_uri(text) if text[:1] == "/" else text for name, text in done.secrets.items()}
+        context = {**admin.site.each_context(request), "title": "Shown once", "done": done, "secrets": secrets, "back": back}
         return TemplateResponse(request, "admin/shown_once.html", context)
     messages.success(request, done)
     return HttpResponseRedirect(back)

@@ -219,6 +219,7 @@ class ActionRequest(models.Model):
             ("resolve_call", "Can resolve calls of unknown fate"),
             ("advance_order", "Can put orders forward"),
             ("block_player", "Can block players"),
+            ("suspend_operator", "Can suspend operators and set their limits"),
             ("publish_box", "Can publish boxes and take them offline"),
             ("see_dashboard", "Can see turnover and payout"),
             ("export_audit", "Can export the audit log"),

@@ -62,7 +62,8 @@ def create_operator(
                 created_at=at,
                 **configuration.parse(changes=given),
             )
-            audit.record(by=by, action="operator.made", operator=operator, subject=slug, after=given, at=at)
+            after = {setting: configuration.for_the_log(value) for setting, value in given.items()}
+            audit.record(by=by, action="operator.made", operator=operator, subject=slug, after=after, at=at)
             key = create_key(operator=operator, at=at, by=by)
     except IntegrityError as error:
         raise InvalidSetting(f"There is an operator {slug} already. Choose another slug.") from error
@@ -73,6 +74,7 @@ def create_key(
     *,
     operator: Operator,
     at: dt.datetime,
+    label: str = "",
     test: bool = False,
     expires_at: dt.datetime | None = None,
     allowed_ips: Sequence[str] = (),
@@ -88,7 +90,13 @@ def create_key(
     key = NewKey(f"igk_{'test' if test else 'live'}_{secrets.token_hex(12)}", secrets.token_urlsafe(32))
     with transaction.atomic():
         ApiKey.objects.create(
-            operator=operator, key_id=key.key_id, secret=key.secret, created_at=at, expires_at=expires_at, allowed_ips=ranges
+            operator=operator,
+            key_id=key.key_id,
+            secret=key.secret,
+            label=label,
+            created_at=at,
+            expires_at=expires_at,
+            allowed_ips=ranges,
         )
         after = {"expiresAt": expires_at and print_moment(expires_at), "allowedIps": ranges}
         audit.record(by=by, action="key.made", operator=operator, subject=key.key_id, after=after, at=at)
@@ -133,8 +141,8 @@ def change_settings(
                 action="operator.settings",
                 operator=locked,
                 subject=locked.slug,
-                before=before,
-                after=values,
+                before={field: configuration.for_the_log(value) for field, value in before.items()},
+                after={field: configuration.for_the_log(value) for field, value in values.items()},
                 at=at,
             )
     return Operator.objects.get(pk=operator.pk)
@@ -154,6 +162,12 @@ def rotate_outbound_secret(
         after = {"oldSecretSignsUntil": print_moment(at + overlap)}
         audit.record(by=by, action="operator.secret_rotated", operator=locked, subject=locked.slug, after=after, at=at)
     return outbound_secret
+
+
+def note(*, operator: Operator, action: str, by: By, at: dt.datetime) -> None:
+    """Write into the audit log that a person did something to an operator that changes nothing."""
+    with transaction.atomic():
+        audit.record(by=by, action=action, operator=operator, subject=operator.slug, at=at)
 
 
 def new_outbound_secret() -> str:

@@ -69,18 +69,21 @@ _CATALOGUE_ACTS: Final = (
 )
 _BOOKS: Final = ("finance.match_statement", "finance.close_day", "finance.reopen_day")
 _LOG: Final = ("operators.view_auditentry", "operators.export_audit")
-_PEOPLE: Final = ("auth.view_user", "operators.view_membership", "operators.grant_roles")
+_PEOPLE: Final = (
+    "auth.view_user", "auth.add_user", "auth.change_user", "operators.grant_roles",
+    "operators.view_membership", "operators.add_membership", "operators.delete_membership",
+)  # fmt: skip
+_SETTINGS: Final = ("operators.change_operator", "operators.view_apikey", "operators.add_apikey", "operators.change_apikey")
 _OPERATOR_ADMIN: Final = (
-    *_CATALOGUE, *_PLAY, *_MONEY, *_SUPPORT_ACTS, *_CATALOGUE_ACTS, *_BOOKS, *_LOG, *_PEOPLE,
-    "operators.resolve_call", "operators.view_apikey", "webhooks.operate_endpoint",
+    *_CATALOGUE, *_PLAY, *_MONEY, *_SUPPORT_ACTS, *_CATALOGUE_ACTS, *_BOOKS, *_LOG, *_PEOPLE, *_SETTINGS,
+    "operators.resolve_call", "webhooks.operate_endpoint",
 )  # fmt: skip
 
 # What each role may do, by "app.codename". A role says nothing of whose rows: that is membership.
 ROLES: Final[Mapping[str, frozenset[str]]] = {
     PLATFORM_ADMIN: frozenset(
         {*_OPERATOR_ADMIN, "operators.all_operators", "catalog.view_exchangerate", "catalog.add_exchangerate",
-         "auth.add_user", "auth.change_user",
-         "operators.add_membership", "operators.change_membership", "operators.delete_membership"}
+         "operators.add_operator", "operators.suspend_operator"}
     ),
     OPERATOR_ADMIN: frozenset(_OPERATOR_ADMIN),
     CATALOGUE_MANAGER: frozenset({*_CATALOGUE, *_CATALOGUE_ACTS}),
@@ -153,11 +156,8 @@ def grant_roles(*, user: User, roles: Iterable[Group], giver: User, reason: str,
     foreign = user.memberships.filter(external_id__isnull=False).exists()
     if PLATFORM_ADMIN in wanted and (foreign or operator_ids(giver) is not None):
         raise NotAllowed("Only the platform's own people can be platform administrators, made by one of them.")
-    if user.pk == giver.pk:
-        raise NotAllowed("Nobody grants roles to themselves. Ask a colleague.")
     with transaction.atomic():
-        if not accounts_under(giver).filter(pk=user.pk).exists():
-            raise NotAllowed("This account belongs to others than your operator.")
+        check_reach(user=user, giver=giver)
         before = sorted(user.groups.values_list("name", flat=True))
         user.groups.set(Group.objects.filter(name__in=wanted))
         membership = user.memberships.select_related("operator").first()
@@ -170,6 +170,14 @@ def grant_roles(*, user: User, roles: Iterable[Group], giver: User, reason: str,
             after={"roles": sorted(wanted)},
             at=at,
         )
+
+
+def check_reach(*, user: User, giver: User) -> None:
+    """Raise `NotAllowed` unless `giver` may change the account `user`: never one's own, and none that has more to say."""
+    if user.pk == giver.pk:
+        raise NotAllowed("Nobody changes an account of their own. Ask a colleague.")
+    if not accounts_under(giver).filter(pk=user.pk).exists() or (user.is_superuser and not giver.is_superuser):
+        raise NotAllowed("This account belongs to others than your operator.")
 
 
 def operators_seen(user: Account) -> QuerySet[Operator]:

@@ -6,11 +6,13 @@ from typing import Any
 import qrcode
 import qrcode.image.svg
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
+from django.contrib.auth.views import PasswordResetConfirmView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse_lazy
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_otp import login as otp_login
@@ -70,6 +72,18 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         form.add_error("code", "That code does not hold. Wait for the next one and type it.")
     qr = None if enrolled else _svg(device.config_url)
     return _page(request, "admin/second_factor.html", "Second factor", form=form, qr=qr)
+
+
+class SetPassword(PasswordResetConfirmView):
+    """Where whoever has an account's one-time link sets its password."""
+
+    template_name = "admin/set_password.html"
+    success_url = reverse_lazy("admin:login")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Keep the password and go to the log-in page."""
+        messages.success(self.request, "Your password is set. Log in with it.")
+        return super().form_valid(form)
 
 
 def _svg(text: str) -> str:

@@ -9,9 +9,13 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from lootbox.core.wording import duration, money
+from operators import guided
 from operators.admin_base import OwnOperators, ReadOnlyAdmin, ReadOnlyInline
+from wallet import acting
 from wallet.models import WalletAttempt, WalletCall
 from wallet.services import UNRESOLVED
+
+guided.register(*acting.ACTIONS)
 
 
 class UnresolvedFilter(admin.SimpleListFilter):

@@ -1,7 +1,7 @@
 """What people may do about endpoints and deliveries."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django import forms
@@ -10,6 +10,7 @@ from lootbox.core.fields import print_moment
 from lootbox.core.ids import Prefix, public_id
 from operators import configuration
 from operators import services as operators
+from operators.acting import OnOperators
 from operators.guided import Doing, Guided, ReasonForm
 from operators.models import Operator
 from webhooks import services
@@ -150,27 +151,18 @@ class SendSince(_OnEndpoints):
         return f"{count} deliveries to {operator} are on their way."
 
 
-class ChangeWebhookUrl(Guided):
+class ChangeWebhookUrl(OnOperators):
     """Change where an operator's events go; always by two people."""
 
-    name, title, permission, model = "change_webhook_url", "Change the webhook URL", "operators.change_operator", Operator
-    form, always_two, operator_path, related = WebhookUrlForm, True, "pk", ()
+    name, title, always_two = "change_webhook_url", "Change the webhook URL", True
 
     def new_form(self, row: Operator, user: Any, data: Any) -> ReasonForm:  # noqa: ARG002 - the frame's signature
         """Return the form with the URL as it is."""
-        return self.form(data, initial={"url": row.webhook_url})
+        return WebhookUrlForm(data, initial={"url": row.webhook_url})
 
-    def operator(self, row: Operator) -> Operator:
-        """Return the row."""
-        return row
-
-    def subject(self, row: Operator) -> str:
-        """Return the slug."""
-        return row.slug
-
-    def refusal(self, row: Operator) -> str | None:  # noqa: ARG002 - anybody's can be changed
-        """Return nothing: it always can."""
-        return None
+    def told(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the inputs without what may be secret in a URL."""
+        return {"url": configuration.for_the_log(inputs["url"])}
 
     def preview(self, row: Operator, at: dt.datetime) -> Sequence[str]:  # noqa: ARG002 - says the same at any time
         """Say what changes."""
@@ -183,7 +175,7 @@ class ChangeWebhookUrl(Guided):
         """Change it."""
         url = doing.inputs["url"]
         operators.change_settings(operator=doing.row, changes={"webhookUrl": url}, at=doing.clock(), by=doing.by)
-        return f"Events go to {url}." if url else "Events are stored, and sent nowhere."
+        return f"Events go to {configuration.for_the_log(url)} now." if url else "Events are stored, and sent nowhere."
 
 
 ACTIONS: Final = (SendDelivery(), SendTest(), TurnOn(), TurnOff(), SendSince(), ChangeWebhookUrl())
