@@ -19,7 +19,8 @@ from purchases.services import cancelling, resolving
 from vault.models import OrderStatus, ShippingOrder
 from vault.services import ordering
 from vault.services.ordering import StatusNotAllowed
-from wallet.models import CallState, CallType, WalletCall
+from wallet import services as wallet
+from wallet.models import Reason, WalletCall
 from webhooks import services as webhooks
 from webhooks.models import Delivery, Event
 
@@ -99,6 +100,10 @@ class _OnCalls(Guided):
         return row.idempotency_key
 
 
+def _round_of(call: WalletCall) -> Round | None:
+    return Round.objects.filter(pk=call.round_id).first() if call.round_id else None
+
+
 class AskWallet(_OnCalls):
     """Have the wallet asked at once about a call of unknown fate."""
 
@@ -106,12 +111,12 @@ class AskWallet(_OnCalls):
 
     def refusal(self, row: WalletCall) -> str | None:
         """Return why it can't be asked."""
-        return None if row.state == CallState.UNKNOWN else "Only a call of unknown fate can be asked about again."
+        return None if wallet.is_resting(row) else "Only a call of unknown fate can be asked about again."
 
     def preview(self, row: WalletCall, at: dt.datetime) -> Sequence[str]:
         """Say what would come by itself, and what comes now."""
         return [
-            f"By itself the platform will do this: {inspector.next_step(row, at=at)}",
+            f"By itself the platform will do this: {inspector.next_step(row, at=at, round_=_round_of(row))}",
             "Instead it does so within seconds. The key and the amount stay the same, so nothing can be moved twice.",
         ]
 
@@ -135,18 +140,30 @@ class ResolveCall(_OnCalls):
 
     def preview(self, row: WalletCall, at: dt.datetime) -> Sequence[str]:  # noqa: ARG002 - says the same at any time
         """Say what follows from either answer."""
-        amount = money(row.amount_minor, row.currency)
-        if row.type == CallType.DEBIT:
-            return [
-                f"If {amount} was taken, the platform gives it back to {row.player.external_id} and voids the round.",
-                "If it was not taken, the round is voided and no money moves.",
-                "The wallet is not asked about this debit again, so be sure. A second person must confirm.",
-            ]
-        return [
-            f"If {amount} was credited, it counts as paid and the wallet is not asked again.",
-            "If it was not credited, it stays owed: have the wallet asked again instead.",
-            "A second person must confirm.",
-        ]
+        amount, player = money(row.amount_minor, row.currency), row.player.external_id
+        match row.reason:
+            case Reason.PURCHASE | Reason.SHIPPING:
+                what = "round" if row.reason == Reason.PURCHASE else "order"
+                return [
+                    f"If {amount} was taken, the platform gives it back to {player}; the {what} comes to nothing.",
+                    f"If it was not taken, the {what} comes to nothing and no money moves.",
+                    "The wallet is not asked about this debit again, so be sure.",
+                ]
+            case Reason.CASHBACK:
+                return [
+                    f"If {amount} was credited, the item is cashed back.",
+                    "If it was not credited, the item is the player's again, who can cash it once more under the same key.",
+                ]
+            case Reason.ROLLBACK:
+                return [
+                    f"If {amount} was given back, or the wallet refuses the debit for good, nothing is owed.",
+                    "If not, have the wallet asked again instead.",
+                ]
+            case _:
+                return [
+                    f"If {amount} was credited, it counts as paid and the wallet is not asked again.",
+                    "If it was not credited, it stays owed: have the wallet asked again instead.",
+                ]
 
     def perform(self, doing: Doing) -> str:
         """Resolve the call."""
@@ -159,7 +176,7 @@ class ResolveCall(_OnCalls):
             at=doing.clock(),
             witness=doing.entry(before={"state": doing.row.state}, after=after),
         )
-        return "The call is resolved, and its round follows."
+        return "The call is resolved, and what it is about follows."
 
 
 class SendEvents(Guided):

@@ -2,12 +2,13 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Final
 from uuid import UUID
 
 import structlog
 from django.conf import settings
 from django.db import IntegrityError
-from django.db.models import F
+from django.db.models import F, Q
 
 from lootbox.core.errors import ApiError, ErrorCode
 from lootbox.core.ids import new_id
@@ -19,7 +20,11 @@ from wallet.outcomes import Fate, Outcome
 
 logger = structlog.get_logger(__name__)
 
+# Given to what people say the wallet never did.
+NOT_TAKEN: Final = "NOT_TAKEN"
 UNRESOLVED = (CallState.PENDING, CallState.UNKNOWN)
+# Unresolved and not under way: of unknown fate, or refused although it is owed.
+RESTING: Final = Q(state=CallState.UNKNOWN) | Q(state=CallState.PENDING) & ~Q(error_code="")
 STATE_AFTER: Mapping[Fate, CallState] = {
     Fate.ACCEPTED: CallState.ACCEPTED,
     Fate.REFUSED: CallState.REFUSED,
@@ -166,6 +171,33 @@ def record(*, call: WalletCall, outcome: Outcome, at: dt.datetime, refusal_decid
             excerpt=outcome.excerpt,
         )
     return bool(recorded)
+
+
+def decide(*, call: WalletCall, state: CallState, reference: str, at: dt.datetime) -> WalletCall | None:
+    """Write down, by people's word, how an unresolved call ended, in the caller's transaction, which locked its asset.
+
+    `reference` is where the operator shows that. Returns the call as it is then, None when it is known or under way.
+    """
+    decided = WalletCall.objects.filter(RESTING, pk=call.pk).update(
+        state=state,
+        error_code="" if state is CallState.ACCEPTED else NOT_TAKEN,
+        provider_txn_ref=reference,
+        next_attempt_at=None,
+        resolved_at=at,
+    )
+    return WalletCall.objects.select_related("operator").get(pk=call.pk) if decided else None
+
+
+def is_resting(call: WalletCall) -> bool:
+    """Return whether a call is unresolved, and no attempt of it under way."""
+    return call.state == CallState.UNKNOWN or (call.state == CallState.PENDING and call.error_code != "")
+
+
+def rollback_under_way(*, order_id: UUID | None = None, round_id: UUID | None = None) -> str | None:
+    """Return why a debit's fate can't be said while its rollback's is not known, None when there is none such."""
+    of = {"order_id": order_id} if order_id else {"round_id": round_id}
+    waits = WalletCall.objects.filter(**of, reason=Reason.ROLLBACK, state__in=UNRESOLVED).exists()
+    return "The wallet was told to roll this debit back. Resolve the rollback instead, which ends both." if waits else None
 
 
 def busy_until(at: dt.datetime) -> dt.datetime:

@@ -62,6 +62,10 @@ def _roll_back(operator: Operator, round_: Round, debit: WalletCall, clock: Cloc
     """Have the wallet undo the debit, taken or not, and refuse it from then on."""
     at = clock()
     with db.phase():
+        # People may have said meanwhile what became of the debit; they hold this lock then.
+        Round.objects.select_for_update(of=("self",)).get(pk=round_.pk)
+        if not WalletCall.objects.filter(pk=debit.pk, state__in=wallet.UNRESOLVED).exists():
+            return
         key = f"rollback:{debit.idempotency_key}"
         earlier = WalletCall.objects.filter(operator=operator, idempotency_key=key).first()
         call = (wallet.intend_again(call=earlier, at=at) or earlier) if earlier else _intend_rollback(round_, debit, key, at)
@@ -70,7 +74,7 @@ def _roll_back(operator: Operator, round_: Round, debit: WalletCall, clock: Cloc
     with db.phase():
         recorded = wallet.record(call=call, outcome=outcome, at=at, refusal_decides=False)
         if recorded and outcome.fate is Fate.ACCEPTED:
-            _close(debit, ROLLED_BACK, at)
+            close_rolled_back(round_id=round_.pk, at=at)
         elif recorded:
             _try_later(round_, attempts=call.attempts, at=at)
     if recorded and outcome.fate is Fate.ACCEPTED:
@@ -115,6 +119,12 @@ def _void(operator: Operator, round_: Round, clock: Clock, *, never_sent: Wallet
             if never_sent is not None:
                 _close(never_sent, NEVER_SENT, at)
             end_round(operator=operator, round_=locked, at=at)
+
+
+def close_rolled_back(*, round_id: UUID, at: dt.datetime) -> None:
+    """Close the debit of a round that its wallet rolled back, in the caller's transaction."""
+    for debit in WalletCall.objects.filter(round_id=round_id, reason=Reason.PURCHASE):
+        _close(debit, ROLLED_BACK, at)
 
 
 def _close(debit: WalletCall, why: str, at: dt.datetime) -> None:

@@ -102,7 +102,7 @@ def finish_cashback(*, operator: Operator, call: WalletCall, clock: Clock) -> No
     """Ask the wallet once more for a cashback of unknown fate, and record what became of it; for recovery."""
     assert call.inventory_item_id is not None
     with db.phase():
-        _locked_item(call.inventory_item_id)
+        locked_item(call.inventory_item_id)
         again = turns.take_up(call=call, at=clock())
     if again is not None:
         _attempt(operator=operator, call=again, clock=clock)
@@ -182,20 +182,22 @@ def _attempt(*, operator: Operator, call: WalletCall, clock: Clock) -> WalletCal
     outcome = wallet.send(operator=operator, call=call, at=clock())
     at = clock()
     with db.phase():
-        item = _locked_item(call.inventory_item_id)
+        item = locked_item(call.inventory_item_id)
         recorded = wallet.record(call=call, outcome=outcome, at=at)
         now = WalletCall.objects.get(pk=call.pk)
         if recorded:
-            _follow(operator, item, now, at)
+            follow(operator=operator, item=item, call=now, at=at)
     return now
 
 
-def _locked_item(inventory_item_id: int) -> InventoryItem:
+def locked_item(inventory_item_id: int) -> InventoryItem:
+    """Return the item, locked until the caller's transaction ends."""
     items = InventoryItem.objects.select_for_update(of=("self",), no_key=True)
     return items.select_related("player").get(pk=inventory_item_id)
 
 
-def _follow(operator: Operator, item: InventoryItem, call: WalletCall, at: dt.datetime) -> None:
+def follow(*, operator: Operator, item: InventoryItem, call: WalletCall, at: dt.datetime) -> None:
+    """Let the item follow its credit, in the caller's transaction, which locked it: cashed back and told of, or free again."""
     locked = InventoryItem.objects.filter(pk=item.pk, state=ItemState.UNRESOLVED, locked_by=call.pk)
     if call.state == CallState.REFUSED:
         locked.update(locked_by=None)

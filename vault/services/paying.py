@@ -103,9 +103,9 @@ def attempt(*, operator: Operator, call: WalletCall, clock: Clock) -> WalletCall
         recorded = wallet.record(call=call, outcome=outcome, at=at, refusal_decides=call.reason not in OWED)
         now = WalletCall.objects.get(pk=call.pk)
         if recorded and call.reason == Reason.SHIPPING:
-            _follow_debit(order, now, at)
+            follow_debit(order=order, debit=now, at=at)
         elif recorded and call.reason == Reason.ROLLBACK:
-            _follow_rollback(order, now, at)
+            follow_rollback(order=order, rollback=now, at=at)
     return now
 
 
@@ -156,7 +156,8 @@ def owe_refund(*, order: ShippingOrder, at: dt.datetime) -> None:
     WalletCall.objects.filter(pk=call.pk).update(attempts=0, maybe_sent=False, last_attempt_at=None, next_attempt_at=Now())
 
 
-def _follow_debit(order: ShippingOrder, debit: WalletCall, at: dt.datetime) -> None:
+def follow_debit(*, order: ShippingOrder, debit: WalletCall, at: dt.datetime) -> None:
+    """Let the order, locked by the caller, follow its debit: made by one that was taken, unless it was voided before."""
     if debit.state == CallState.UNKNOWN:
         if order.status == OrderStatus.UNPAID:
             _leave_to_the_caller(debit, at)
@@ -168,7 +169,8 @@ def _follow_debit(order: ShippingOrder, debit: WalletCall, at: dt.datetime) -> N
         owe_refund(order=order, at=at)
 
 
-def _follow_rollback(order: ShippingOrder, rollback: WalletCall, at: dt.datetime) -> None:
+def follow_rollback(*, order: ShippingOrder, rollback: WalletCall, at: dt.datetime) -> None:
+    """Let the order, locked by the caller, and its debit follow a rollback."""
     debit = WalletCall.objects.filter(order_id=order.pk, reason=Reason.SHIPPING)
     if rollback.state != CallState.ACCEPTED:
         # Recovery goes by the debit, and comes to its rollback from there.
