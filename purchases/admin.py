@@ -4,6 +4,8 @@ import datetime as dt
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -16,7 +18,7 @@ from lootbox.core.wording import money
 from operators import guided
 from operators.admin_base import OwnOperators, ReadOnlyAdmin, one
 from operators.models import Player
-from purchases import acting, inspector, limits
+from purchases import acting, inspector, limits, unresolved
 from purchases.models import CapPeriod, Round, RoundState
 from vault.models import InventoryItem
 from webhooks.selectors import earliest_id
@@ -82,6 +84,7 @@ class RoundAdmin(ReadOnlyAdmin[Round]):
         """Add the search."""
         return [
             path("find/", self.admin_site.admin_view(self.find), name="purchases_round_find"),
+            path("unresolved/", self.admin_site.admin_view(self.unresolved), name="purchases_round_unresolved"),
             *super().get_urls(),
         ]
 
@@ -93,6 +96,24 @@ class RoundAdmin(ReadOnlyAdmin[Round]):
             return HttpResponseRedirect(reverse(f"admin:{found[0].view}", args=[found[0].pk]))
         context = {**self.admin_site.each_context(request), "title": "Find", "text": text, "found": found}
         return TemplateResponse(request, "admin/find.html", context)
+
+    def unresolved(self, request: HttpRequest) -> HttpResponse:
+        """Answer the queue of money whose fate is not known."""
+        user = request.user
+        if not isinstance(user, User) or not user.has_perm("wallet.view_walletcall"):
+            raise PermissionDenied
+        wanted = request.GET.get("operator", "")
+        operator_id = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 else None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Unresolved money",
+            "queue": unresolved.queue(
+                user=user, operator_id=operator_id, after=request.GET.get("after", ""), at=timezone.now()
+            ),
+            "operators": unresolved.choices(user=user),
+            "operator_id": operator_id,
+        }
+        return TemplateResponse(request, "admin/unresolved.html", context)
 
     def change_view(
         self,

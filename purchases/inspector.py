@@ -329,16 +329,21 @@ def _summary(round_: Round, calls: Sequence[CallFacts]) -> str:
     }[round_.state]
 
 
-def next_step(call: WalletCall, *, at: dt.datetime) -> str:
-    """Return in words what the platform will do about an unresolved call, and when."""
+def next_step(call: WalletCall, *, at: dt.datetime, round_: Round | None) -> str:
+    """Return in words what the platform will do about an unresolved call, and when; a debit goes by its round's time."""
     if call.next_attempt_at is None:
         return "Nothing is left to do."
-    wait = (call.next_attempt_at - at).total_seconds()
+    due = call.next_attempt_at
+    if round_ is not None and round_.recover_at is not None and call.reason in (Reason.PURCHASE, Reason.ROLLBACK):
+        due = round_.recover_at
+    wait = (due - at).total_seconds()
     when = f"in {duration(wait)}" if wait > 0 else "now"
     if call.reason == Reason.PURCHASE:
-        return f"Learn {when} whether the debit was taken, give it back if so, and void the round."
-    if call.type == CallType.DEBIT:
-        return f"Learn {when} whether the debit was taken."
+        retry = "Wait for the player's app to try again; " if round_ is not None and round_.state == RoundState.PENDING else ""
+        step = f"{retry}learn {when} whether the debit was taken, give it back if so, and void the round."
+        return step[0].upper() + step[1:]
+    if call.reason == Reason.SHIPPING:
+        return f"Learn {when} whether the debit was taken, and give it back if so; the order comes to nothing."
     return f"Send the same {call.type.removeprefix('wallet.')} again {when}, under the same key; it is owed."
 
 
