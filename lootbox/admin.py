@@ -22,8 +22,10 @@ class BackOffice(AdminSite):
 
     def extra_urls(self) -> Sequence[URLPattern]:
         """Return the pages beside those of models."""
-        from finance.admin import dashboard, reports, rtp  # noqa: PLC0415 - models are not loaded yet when the site is made
-        from operators import guided_views, staff_views  # noqa: PLC0415 - likewise
+        # Models are not loaded yet when the site is made.
+        from finance.admin import dashboard, reports, rtp  # noqa: PLC0415
+        from operators import guided_views, staff_views  # noqa: PLC0415
+        from purchases import unresolved_views  # noqa: PLC0415
 
         return [
             path("prove/", self.admin_view(staff_views.prove), name="prove"),
@@ -36,6 +38,7 @@ class BackOffice(AdminSite):
             path("liability/", self.admin_view(reports.liability_page), name="finance_liability"),
             path("rtp/", self.admin_view(rtp.overview), name="finance_rtp_watch"),
             path("rtp/<int:version_id>/", self.admin_view(rtp.of_version), name="finance_rtp"),
+            path("unresolved/", self.admin_view(unresolved_views.unresolved_money), name="unresolved"),
             path("set-password/<uidb64>/<token>/", staff_views.SetPassword.as_view(), name="set_password"),
             path("second-factor/", self.admin_view(staff_views.second_factor), name="second_factor"),
         ]
@@ -75,6 +78,7 @@ NAVIGATION: Sequence[tuple[str, Sequence[tuple[str, str, str, str]]]] = (
     (
         "Money",
         [
+            ("Unresolved money", "hourglass_top", "unresolved", "wallet.view_walletcall"),
             ("Wallet calls", "account_balance_wallet", "wallet_walletcall_changelist", "wallet.view_walletcall"),
             ("Statements", "fact_check", "finance_statement_changelist", "finance.view_statement"),
             ("Closed days", "event_available", "finance_closedday_changelist", "finance.view_closedday"),

@@ -1,8 +1,8 @@
 """The house's own pages: operators, their keys and people, and the audit log."""
 
 import csv
-from collections.abc import Iterator
-from typing import Any, cast
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
@@ -16,11 +16,9 @@ from django.utils.html import format_html
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from lootbox.core.strict_json import canonical
-from operators import acting, guided, guided_views, people_acting, staff, staff_sessions
-from operators.admin_base import OwnOperators, ReadOnlyAdmin, ReadOnlyInline, one
-from operators.configuration import SETTINGS
+from operators import acting, guided, guided_views, people_acting, settings_form, staff, staff_sessions
+from operators.admin_base import FOUND, OwnOperators, ReadOnlyAdmin, ReadOnlyInline, one
 from operators.models import ActionRequest, ApiKey, AuditEntry, Membership, Operator, RequestState
-from operators.settings_form import GROUPS
 
 # Roles are said in code; accounts are shown by our own page; a device's secret is nobody else's business.
 admin.site.unregister(Group)
@@ -30,35 +28,39 @@ admin.site.unregister(TOTPDevice)
 guided.register(*acting.ACTIONS, *people_acting.ACTIONS)
 
 
-class KeyInline(ReadOnlyInline[ApiKey, Operator]):
-    """An operator's keys; a secret is never shown again."""
-
-    model = ApiKey
-    fields = readonly_fields = ("key_id", "label", "created_at", "expires_at", "revoked_at", "last_used_at", "allowed_ips")
-    show_change_link = True
-
-
 @admin.register(Operator)
 class OperatorAdmin(ReadOnlyAdmin[Operator]):
-    """Operators with their settings, which guided actions change."""
+    """Operators; the page of one shows its settings and keys, which guided actions change."""
 
     operator_path = "pk"
     list_display = ("name", "slug", "base_currency", "shown_state", "created_at")
     search_fields = ("=slug", "name")
     ordering = ("name",)
-    fieldsets = cast(
-        "Any",
-        (
-            (None, {"fields": ("slug", "shown_state", "base_currency", "created_at", "rate_limit")}),
-            ("Addresses", {"fields": ("wallet_url", "webhook_url", "previous_secret_until")}),
-            *((title, {"fields": [SETTINGS[each.name].field for each in group]}) for title, group in GROUPS.items()),
-        ),
-    )
-    readonly_fields = ("shown_state",)
-    inlines = (KeyInline,)
-    change_form_template = "admin/with_actions.html"
     change_list_template = "admin/list_with_making.html"
     making = "operator"
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",  # noqa: ARG002 - Django's signature
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Answer the operator's page."""
+        operator = one(self.get_queryset(request), object_id)
+        if operator is None or not self.has_view_permission(request):
+            raise Http404
+        sees_keys = request.user.has_perm("operators.view_apikey")
+        context = {
+            **self.admin_site.each_context(request),
+            **(extra_context or {}),
+            "title": operator.name,
+            "operator": operator,
+            "groups": settings_form.as_shown(operator),
+            "keys": operator.keys.order_by("-created_at") if sees_keys else None,
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "admin/operator.html", context)
 
     @admin.display(description="state")
     def shown_state(self, operator: Operator) -> str:
@@ -195,9 +197,15 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     list_display = ("at", "actor", "confirmed_by", "action", "subject", "operator", "reason")
     list_filter = (("operator", OwnOperators),)
     list_select_related = ("operator",)
-    search_fields = ("=subject", "=actor")
+    search_fields = ("subject",)
     search_help_text = "An id or a person, exactly"
     ordering = ("-sequence",)
+
+    def found(self, term: str, operators: Sequence[int]) -> Sequence[int]:  # noqa: ARG002 - entries of no operator are found too
+        """Return the latest entries about an id, or by a person."""
+        latest = AuditEntry.objects.order_by("-sequence").values_list("pk", flat=True)
+        return [*latest.filter(subject=term)[:FOUND], *latest.filter(actor=term)[:FOUND]]
+
     change_list_template = "admin/audit_list.html"
 
     def get_urls(self) -> list[URLPattern]:

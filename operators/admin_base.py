@@ -1,7 +1,7 @@
 """What every page of the back-office rests on: only the rows of operators that a person belongs to, and no row counted."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from django.contrib.admin import RelatedOnlyFieldListFilter
 from django.core.exceptions import ValidationError
@@ -12,8 +12,8 @@ from django.http import Http404, HttpRequest
 from django.utils.functional import cached_property
 
 from operators import guided, guided_views
-from operators.models import Operator
-from operators.staff import operator_ids, scoped
+from operators.models import Operator, Player
+from operators.staff import operator_ids, operators_seen, scoped
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin, TabularInline
@@ -22,6 +22,7 @@ else:
 
 Row = TypeVar("Row", bound=Model)
 Parent = TypeVar("Parent", bound=Model)
+FOUND: Final = 500
 
 
 class UncountedPaginator(Paginator):  # type: ignore[type-arg]
@@ -47,6 +48,8 @@ class ScopedAdmin(ModelAdmin[Row]):
     paginator = UncountedPaginator
     list_per_page = 50
     list_max_show_all = 0
+    # No column is sorted by unless an index has its order; say here which.
+    sortable_by = ()
     list_fullwidth = True
     actions: Any = None
     # Names of guided actions that are offered for selected rows too, each row with an entry of its own in the audit log.
@@ -55,6 +58,23 @@ class ScopedAdmin(ModelAdmin[Row]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Row]:
         """Return the rows that the person may know of."""
         return scoped(super().get_queryset(request), user=request.user, path=self.operator_path)
+
+    def found(self, term: str, operators: Sequence[int]) -> Sequence[Any] | None:  # noqa: ARG002 - for whoever overrides it
+        """Return the keys of at most `FOUND` rows that a search stands for; None where `search_fields` say it, for short lists.
+
+        Long tables are searched for equality only, in the order of an index that begins with the operator.
+        """
+        return None
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Row], search_term: str) -> tuple[QuerySet[Row], bool]:
+        """Return the rows that a search stands for."""
+        term = search_term.strip()
+        keys = self.found(term, list(operators_seen(request.user).values_list("pk", flat=True))) if term else None
+        return (
+            super().get_search_results(request, queryset, search_term)
+            if keys is None
+            else (queryset.filter(pk__in=keys), False)
+        )
 
     def in_scope(self, request: HttpRequest, obj: Row | None) -> bool:
         """Return whether the row, if one is asked about, belongs to an operator that the person sees."""
@@ -138,6 +158,15 @@ class OwnOperators(RelatedOnlyFieldListFilter):
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:  # noqa: ARG002 - Django's signature
         """Return the operators' ids and names."""
         return [(str(row.pk), row.name) for row in scoped(Operator.objects.order_by("name"), user=request.user, path="pk")]
+
+
+def of_player(rows: QuerySet[Any], order: str, *, term: str, operators: Sequence[int]) -> list[Any]:
+    """Return the keys of the latest rows of players of this id, by an index on operator, player and `order`."""
+    keys: list[Any] = []
+    for player in Player.objects.filter(operator__in=operators, external_id=term)[:FOUND]:
+        latest = rows.filter(operator=player.operator_id, player=player).order_by(order, "-pk")
+        keys += latest.values_list("pk", flat=True)[:FOUND]
+    return keys
 
 
 def one(queryset: QuerySet[Any], object_id: str) -> Any:

@@ -179,7 +179,10 @@ class AuditEntry(models.Model):
 
     class Meta:
         verbose_name_plural = "audit entries"
-        indexes = [models.Index(name="audit_of_operator", fields=["operator", "-sequence"])]
+        indexes = [
+            models.Index(name="audit_of_operator", fields=["operator", "-sequence"]),
+            models.Index(name="audit_of_actor", fields=["actor", "-sequence"]),
+        ]
 
     def __str__(self) -> str:
         """Return what was done to what."""

@@ -64,6 +64,20 @@ GROUPS: Final[Mapping[str, tuple[Asked, ...]]] = {
 }
 
 
+def as_shown(operator: Operator) -> dict[str, list[tuple[str, str]]]:
+    """Return an operator's settings for people to read, as label and text under the groups' titles."""
+    return {
+        title: [(each.label, _in_words(getattr(operator, SETTINGS[each.name].field))) for each in group]
+        for title, group in GROUPS.items()
+    }
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return configuration.as_text(value) or "none"
+
+
 class SettingsForm(ReasonForm):
     """All settings of one operator. What it comes to is those that the person changed, as text by name."""
 

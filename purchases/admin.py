@@ -1,11 +1,11 @@
 """Rounds and players, each with a page that tells what happened, and the search that finds either by any id."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.contrib import admin
-from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -13,12 +13,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from lootbox.core.ids import Prefix, public_id
+from lootbox.core.ids import Prefix, parse_public_id, public_id
 from lootbox.core.wording import money
 from operators import guided
-from operators.admin_base import OwnOperators, ReadOnlyAdmin, one
+from operators.admin_base import FOUND, OwnOperators, ReadOnlyAdmin, of_player, one
 from operators.models import Player
-from purchases import acting, inspector, limits, unresolved
+from purchases import acting, inspector, limits
 from purchases.models import CapPeriod, Round, RoundState
 from vault.models import InventoryItem
 from webhooks.selectors import earliest_id
@@ -76,15 +76,19 @@ class RoundAdmin(ReadOnlyAdmin[Round]):
     list_display = ("public_id", "player", "operator", "shown_state", "mode", "funding", "bet", "payout", "purchased_at")
     list_filter = (("operator", OwnOperators), BoughtFilter, UnfinishedFilter)
     list_select_related = ("operator", "player")
-    search_fields = ("=player__external_id",)
+    search_fields = ("player__external_id",)
     search_help_text = "A player's id, exactly. Any other id: use the search on the overview page"
     ordering = ("-id",)
+
+    def found(self, term: str, operators: Sequence[int]) -> Sequence[UUID]:
+        """Return the player's latest rounds, or the round of this id."""
+        key = parse_public_id(Prefix.ROUND, term)
+        return [key] if key else of_player(Round.objects.all(), "-purchased_at", term=term, operators=operators)
 
     def get_urls(self) -> list[URLPattern]:
         """Add the search."""
         return [
             path("find/", self.admin_site.admin_view(self.find), name="purchases_round_find"),
-            path("unresolved/", self.admin_site.admin_view(self.unresolved), name="purchases_round_unresolved"),
             *super().get_urls(),
         ]
 
@@ -96,24 +100,6 @@ class RoundAdmin(ReadOnlyAdmin[Round]):
             return HttpResponseRedirect(reverse(f"admin:{found[0].view}", args=[found[0].pk]))
         context = {**self.admin_site.each_context(request), "title": "Find", "text": text, "found": found}
         return TemplateResponse(request, "admin/find.html", context)
-
-    def unresolved(self, request: HttpRequest) -> HttpResponse:
-        """Answer the queue of money whose fate is not known."""
-        user = request.user
-        if not isinstance(user, User) or not user.has_perm("wallet.view_walletcall"):
-            raise PermissionDenied
-        wanted = request.GET.get("operator", "")
-        operator_id = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 else None
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Unresolved money",
-            "queue": unresolved.queue(
-                user=user, operator_id=operator_id, after=request.GET.get("after", ""), at=timezone.now()
-            ),
-            "operators": unresolved.choices(user=user),
-            "operator_id": operator_id,
-        }
-        return TemplateResponse(request, "admin/unresolved.html", context)
 
     def change_view(
         self,
@@ -164,9 +150,13 @@ class PlayerAdmin(ReadOnlyAdmin[Player]):
     list_display = ("external_id", "operator", "blocked", "capped", "created_at")
     list_filter = (("operator", OwnOperators),)
     list_select_related = ("operator",)
-    search_fields = ("=external_id",)
+    search_fields = ("external_id",)
     search_help_text = "The operator's own id of the player, exactly"
     ordering = ("-id",)
+
+    def found(self, term: str, operators: Sequence[int]) -> Sequence[int]:
+        """Return the players of this id."""
+        return list(Player.objects.filter(operator__in=operators, external_id=term).values_list("pk", flat=True)[:FOUND])
 
     def change_view(
         self,

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from catalog.models import Item, ItemType
+from lootbox.core.ids import Prefix, public_id
 from operators.models import Operator, Player
 
 
@@ -101,7 +102,15 @@ class ShippingOrder(models.Model):
             models.UniqueConstraint(name="order_tenant", fields=["operator", "id"]),
             models.CheckConstraint(name="order_cost_not_negative", condition=Q(cost_minor__gte=0)),
         ]
-        indexes = [models.Index(name="order_list", fields=["operator", "player", "-created_at", "-id"])]
+        indexes = [
+            models.Index(name="order_list", fields=["operator", "player", "-created_at", "-id"]),
+            # Support searches by it.
+            models.Index(name="order_tracking", fields=["tracking_number"], condition=~Q(tracking_number="")),
+        ]
+
+    def __str__(self) -> str:
+        """Return the public id."""
+        return public_id(Prefix.ORDER, self.pk)
 
 
 class OrderItem(models.Model):

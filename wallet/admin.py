@@ -1,6 +1,8 @@
 """Wallet calls with their attempts: to be read, never to be written."""
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
@@ -10,7 +12,7 @@ from django.utils.html import format_html
 
 from lootbox.core.wording import duration, money
 from operators import guided
-from operators.admin_base import OwnOperators, ReadOnlyAdmin, ReadOnlyInline
+from operators.admin_base import FOUND, OwnOperators, ReadOnlyAdmin, ReadOnlyInline
 from wallet import acting
 from wallet.models import WalletAttempt, WalletCall
 from wallet.services import UNRESOLVED
@@ -58,10 +60,20 @@ class WalletCallAdmin(ReadOnlyAdmin[WalletCall]):
     )
     list_filter = (("operator", OwnOperators), UnresolvedFilter)
     list_select_related = ("operator", "player")
-    search_fields = ("=idempotency_key", "=provider_txn_ref")
+    search_fields = ("idempotency_key",)
     search_help_text = "An idempotency key or the wallet's own reference, exactly"
     ordering = ("-id",)
-    exclude = ("body",)
+
+    def found(self, term: str, operators: Sequence[int]) -> Sequence[UUID]:
+        """Return the calls of this key or reference."""
+        calls = WalletCall.objects.filter(operator__in=operators)
+        keyed = calls.filter(idempotency_key=term).values_list("pk", flat=True)[:FOUND]
+        return [*keyed, *calls.filter(~Q(provider_txn_ref=""), provider_txn_ref=term).values_list("pk", flat=True)[:FOUND]]
+
+    fields = readonly_fields = (
+        "idempotency_key", "operator", "player", "type", "reason", "shown_state", "amount", "attempts", "error_code",
+        "provider_txn_ref", "created_at", "age", "last_attempt_at", "next_attempt_at", "resolved_at",
+    )  # fmt: skip
     inlines = (AttemptInline,)
     change_form_template = "admin/with_actions.html"
 

@@ -1,7 +1,9 @@
 """The console for webhooks: how endpoints are doing, every delivery with its attempts, and sending again."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -14,9 +16,9 @@ from unfold.paginator import InfinitePaginator
 
 from lootbox.core.ids import Prefix, parse_public_id, public_id
 from operators import guided
-from operators.admin_base import OwnOperators, ReadOnlyAdmin, ReadOnlyInline
+from operators.admin_base import FOUND, OwnOperators, ReadOnlyAdmin, ReadOnlyInline
 from webhooks import acting, selectors
-from webhooks.models import Delivery, DeliveryAttempt, Endpoint
+from webhooks.models import Delivery, DeliveryAttempt, Endpoint, Event
 from webhooks.selectors import Health
 
 UNDELIVERED_FOR = dt.timedelta(days=7)
@@ -71,15 +73,16 @@ class AttemptInline(ReadOnlyInline[DeliveryAttempt, Delivery]):
 class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
     """Deliveries, the newest event first."""
 
-    list_display = ["event_id_shown", "operator", "type", "subject", "state", "attempts", "next_attempt_at", "delivered_at"]
-    list_filter = ["state", "event__type", ("event__operator", OwnOperators), Prepared]
+    list_display = ["event_id_shown", "operator", "what", "shown_state", "attempts", "next_attempt_at", "delivered_at"]
+    list_filter = ["state", ("event__operator", OwnOperators), Prepared]
     # By way of the event, whose index by operator and id gives a page of any operator's at once.
+    operator_path = "event__operator"
     ordering = ["-event_id"]
     list_select_related = ["event", "operator"]
     list_per_page = 50
     show_full_result_count = False
     paginator = InfinitePaginator
-    search_fields = ["event__subject"]
+    search_fields = ("event__subject",)
     search_help_text = "An event's id, or the id of the round or order that it tells of."
     fields = readonly_fields = (
         "event_id_shown",
@@ -96,15 +99,11 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
     acts_on_many = ("send_delivery",)
     change_form_template = "admin/with_actions.html"
 
-    def get_search_results(
-        self, _request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
-    ) -> tuple[QuerySet[Delivery], bool]:
-        """Return the delivery of an event by its id, or the deliveries about a subject."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        event_id = parse_public_id(Prefix.EVENT, term)
-        return queryset.filter(pk=event_id) if event_id else queryset.filter(event__subject=term), False
+    def found(self, term: str, operators: Sequence[int]) -> Sequence[UUID]:
+        """Return the event of this id, or the latest events about what the id stands for."""
+        key = parse_public_id(Prefix.EVENT, term)
+        about = Event.objects.filter(operator__in=operators, subject=term).order_by("-pk")
+        return [key] if key else list(about.values_list("pk", flat=True)[:FOUND])
 
     @admin.display(description="event")
     def event_id_shown(self, delivery: Delivery) -> str:
@@ -115,6 +114,17 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
     def type(self, delivery: Delivery) -> str:
         """Return what kind of event it is."""
         return delivery.event.type
+
+    @admin.display(description="what")
+    def what(self, delivery: Delivery) -> SafeString:
+        """Return the kind of event with the id of what it tells of."""
+        event = delivery.event
+        return format_html('{}<div class="bo-detail">{}</div>', event.type, event.subject)
+
+    @admin.display(description="state")
+    def shown_state(self, delivery: Delivery) -> SafeString:
+        """Return the state as a badge."""
+        return format_html('<span class="bo-badge bo-{}">{}</span>', delivery.state, delivery.get_state_display())
 
     @admin.display(description="about")
     def subject(self, delivery: Delivery) -> str:

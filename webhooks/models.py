@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from lootbox.core.ids import Prefix, public_id
 from operators.models import Operator
 
 
@@ -125,6 +126,10 @@ class Delivery(models.Model):
             ),
             models.Index(name="delivery_waits", fields=["operator", "event"], condition=Q(state__in=["failed", "stopped"])),
         ]
+
+    def __str__(self) -> str:
+        """Return the event's public id."""
+        return public_id(Prefix.EVENT, self.pk)
 
 
 class Outcome(models.TextChoices):
