@@ -17,8 +17,10 @@ from operators.staff import operator_ids, operators_seen, scoped
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin, TabularInline
+    from django.contrib.admin.views.main import ChangeList
 else:
     from unfold.admin import ModelAdmin, TabularInline
+    from unfold.views import ChangeList
 
 Row = TypeVar("Row", bound=Model)
 Parent = TypeVar("Parent", bound=Model)
@@ -35,6 +37,14 @@ class UncountedPaginator(Paginator):  # type: ignore[type-arg]
         """Return the number of rows, at most `most`."""
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
         return rows[: self.most].count()
+
+
+class SortedByIndex(ChangeList):
+    """A list that is sorted by the columns of `sortable_by` only, also when its address says otherwise."""
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        """Return what a column is sorted by, None when it is not."""
+        return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
 
 
 class ScopedAdmin(ModelAdmin[Row]):
@@ -75,6 +85,10 @@ class ScopedAdmin(ModelAdmin[Row]):
             if keys is None
             else (queryset.filter(pk__in=keys), False)
         )
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's signature
+        """Return the list that no address can have sorted by a column without an index."""
+        return SortedByIndex
 
     def in_scope(self, request: HttpRequest, obj: Row | None) -> bool:
         """Return whether the row, if one is asked about, belongs to an operator that the person sees."""

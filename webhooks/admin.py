@@ -16,7 +16,7 @@ from unfold.paginator import InfinitePaginator
 
 from lootbox.core.ids import Prefix, parse_public_id, public_id
 from operators import guided
-from operators.admin_base import FOUND, OwnOperators, ReadOnlyAdmin, ReadOnlyInline
+from operators.admin_base import FOUND, OwnOperators, ReadOnlyAdmin, ReadOnlyInline, SortedByIndex
 from webhooks import acting, selectors
 from webhooks.models import Delivery, DeliveryAttempt, Endpoint, Event
 from webhooks.selectors import Health
@@ -137,7 +137,7 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
         return format_html("<pre>{}</pre>", bytes(delivery.event.body).decode())
 
 
-class HealthList(ChangeList):
+class HealthList(SortedByIndex):
     """Endpoints with how they are doing, which one statement finds out for a whole page."""
 
     def get_results(self, request: HttpRequest) -> None:

@@ -8,16 +8,17 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.db import connection, transaction
-from django.db.models import Model
+from django.db.models import ForeignKey, Model
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
+from django.urls import get_resolver
 from django.utils import timezone
 
 from catalog import drafts, importing
 from catalog.models import BoxVersion
 from finance.models import ClosedDay, Export, Flag
 from lootbox.core.ids import new_id
-from operators import audit, staff
+from operators import audit, guided, staff
 from operators.admin_base import ReadOnlyAdmin, ScopedAdmin
 from operators.audit import By
 from operators.models import ActionRequest, Player
@@ -168,6 +169,65 @@ class TestEveryPage:
         for model in admin.site._registry:
             answer = olga.get(page(f"{model._meta.app_label}_{model._meta.model_name}_changelist"))
             assert "Stranger" not in answer.content.decode(), model
+
+
+class TestEveryAct:
+    def test_on_another_operators_row_is_not_found(self, full_house: None, acme: NewOperator) -> None:
+        boss, mine = User.objects.create_superuser("boss"), person("olga", role=staff.OPERATOR_ADMIN, at=acme.operator)
+        olga = browser(mine)
+        for name, action in guided.ACTIONS.items():
+            own = {row.pk for row in action.rows(mine)}
+            foreign = [row.pk for row in action.rows(boss) if row.pk not in own]
+            assert foreign, f"the fixture has to hold a foreign row for {name}"
+            for key in foreign:
+                for address in (page("act", name, key), f"{page('act_many', name)}?keys={key}"):
+                    for answer in (olga.get(address), olga.post(address, {"reason": "not mine at all"})):
+                        assert answer.status_code in {403, 404}, (name, answer.status_code)
+        assert not acts().filter(actor="olga").exists()
+
+    def test_is_for_those_whose_roles_allow_it_only(self, full_house: None, acme: NewOperator) -> None:
+        pat = browser(person("pat", at=acme.operator))
+        for name, action in guided.ACTIONS.items():
+            for row in action.rows(User.objects.create_superuser(f"boss-{name}"))[:1]:
+                assert pat.get(page("act", name, row.pk)).status_code == 403
+        for name in guided.MAKINGS:
+            assert pat.get(page("make", name)).status_code == 403
+
+
+class TestEveryAutocomplete:
+    def test_offers_only_rows_of_the_persons_own_operators(self, full_house: None, acme: NewOperator) -> None:
+        mine = person("olga", role=staff.OPERATOR_ADMIN, at=acme.operator)
+        olga = browser(mine)
+        asked = 0
+        for model in admin.site._registry:
+            for field in model._meta.get_fields():
+                if not isinstance(field, ForeignKey) or field.related_model not in admin.site._registry:
+                    continue
+                own = {str(row.pk) for row in rows_seen(mine, field.related_model)}
+                where = {
+                    "app_label": model._meta.app_label,
+                    "model_name": str(model._meta.model_name),
+                    "field_name": str(field.name),
+                }
+                for term in ("", "u_1", "Stranger", "stranger"):
+                    answer = olga.get("/admin/autocomplete/", {**where, "term": term})
+                    found = answer.json()["results"] if answer.status_code == 200 else []
+                    assert {row["id"] for row in found} <= own, (model, field)
+                    asked += 1
+        assert asked > 20
+
+
+class TestEveryExport:
+    def test_holds_nothing_of_another_operator(self, full_house: None, acme: NewOperator) -> None:
+        olga = browser(person("olga", role=staff.OPERATOR_ADMIN, at=acme.operator))
+        names = get_resolver("lootbox.urls").namespace_dict["admin"][1].reverse_dict
+        exports = [name for name in names if isinstance(name, str) and "export" in name]
+        assert exports
+        for name in exports:
+            answer = olga.get(page(name))
+            body = b"".join(answer.streaming_content) if answer.streaming else answer.content  # type: ignore[attr-defined]
+            assert answer.status_code == 200
+            assert b"stranger" not in body.lower(), name
 
 
 class TestRowsOfMoneyDrawsEventsAndTheLog:
