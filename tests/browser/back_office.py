@@ -1,5 +1,6 @@
 """How a person works in the back-office with a browser: logs in, follows links, fills forms in by their labels."""
 
+import re
 from typing import Any
 
 from django.urls import reverse
@@ -8,6 +9,7 @@ from pytest_django.live_server_helper import LiveServer
 
 PASSWORD = "correct horse battery"
 WHY = "agreed on the phone"
+PATIENCE_MS = 20_000
 
 
 class Desk:
@@ -23,7 +25,7 @@ class Desk:
         self.page.get_by_label("Username").fill(name)
         self.page.get_by_label("Password").fill(PASSWORD)
         self.page.get_by_role("button", name="Log in").click()
-        expect(self.page.get_by_role("heading", name="Overview")).to_be_visible()
+        expect(self.page.get_by_role("heading", name="Overview")).to_be_visible(timeout=PATIENCE_MS)
 
     def open(self, path: str) -> None:
         """Go to an address."""
@@ -40,9 +42,9 @@ class Desk:
 
     def fill(self, label: str, text: str) -> None:
         """Fill a field in."""
-        self.page.get_by_label(label).first.fill(text)
+        self.page.get_by_label(re.compile(f"^{label}\\b")).first.fill(text)
 
     def sees(self, *texts: str) -> None:
         """Assert that the page says this."""
         for text in texts:
-            expect(self.page.locator("body")).to_contain_text(text)
+            expect(self.page.locator("body")).to_contain_text(text, timeout=PATIENCE_MS)
