@@ -116,7 +116,7 @@ def ways(client: Client, address: str, columns: int) -> list[str]:
     filters = [choice["query_string"] for spec in shown.filter_specs for choice in spec.choices(shown)]
     found = [*SEARCHES, public_id(Prefix.ROUND, Round.objects.order_by("pk")[0].pk)]
     searches = [f"?q={term}" for term in found] if shown.search_fields else []
-    return ["", "?p=2", "?p=19", *dict.fromkeys(filters), *searches, *(f"?o={number}" for number in range(1, columns + 1))]
+    return ["", "?p=9", *dict.fromkeys(filters), *searches, f"?o={'.'.join(str(number) for number in range(1, columns + 1))}"]
 
 
 def wrongs(client: Client, address: str) -> list[str]:
@@ -129,16 +129,19 @@ def wrongs(client: Client, address: str) -> list[str]:
 
 
 class TestAListOfALongTable:
-    def test_is_read_by_an_index_and_never_whole(self, viewers: list[tuple[str, Client]]) -> None:
+    def test_is_read_by_an_index_and_never_whole(
+        self, viewers: list[tuple[str, Client]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         wrong: list[str] = []
         walked = [page("unresolved")]
         for name, client in viewers:
             wrong += [f"{name} {each}" for each in wrongs(client, walked[0])]
             for model, console in admin.site._registry.items():
                 if model._meta.db_table in TABLES:
+                    monkeypatch.setattr(console, "list_per_page", 10)
                     address = page(f"{model._meta.app_label}_{model._meta.model_name}_changelist")
                     for way in ways(client, address, len(console.list_display)):
                         walked.append(address + way)
                         wrong += [f"{name} {each}" for each in wrongs(client, address + way)]
-        assert len(walked) > 200
+        assert len(walked) > 150
         assert not wrong, "\n".join(wrong)
