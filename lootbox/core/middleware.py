@@ -87,6 +87,7 @@ class ApisApart:
         headers = response.headers
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Content-Security-Policy"] = NEVER_FRAMED
+        headers["X-Frame-Options"] = "DENY"
         if isinstance(response, HttpResponse) and response.content:
             headers["Content-Length"] = str(len(response.content))
         return response

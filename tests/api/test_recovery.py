@@ -59,6 +59,7 @@ class TestAWalletThatWasAwayForADay:
         assert buy(s2s, boxes["sure-item"]).status == 200
         recover()
         waiting.refresh_from_db()
+        assert waiting.recover_at is not None
         assert waiting.recover_at < timezone.now() + dt.timedelta(minutes=11)
 
 
