@@ -223,6 +223,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 FORMAT_MODULE_PATH = "lootbox.formats"
 LOOTBOX_STAFF_IDLE_S = env.float("LOOTBOX_STAFF_IDLE_S", 1800.0)
 LOOTBOX_STAFF_SESSION_S = env.float("LOOTBOX_STAFF_SESSION_S", 36000.0)

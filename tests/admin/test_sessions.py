@@ -31,7 +31,8 @@ def ann(transactional_db: None) -> User:
 class TestAPassword:
     def test_lets_in(self, ann: User) -> None:
         client = Client()
-        client.post(LOGIN, {"username": "ann", "password": PASSWORD})
+        answer = client.post(LOGIN, {"username": "ann", "password": PASSWORD})
+        assert answer.headers["Location"] == "/admin/"
         assert client.get("/admin/").status_code == 200
 
     def test_guessed_wrong_five_times_is_not_tried_any_more(self, ann: User) -> None:
