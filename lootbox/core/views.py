@@ -12,7 +12,6 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from lootbox.core import patience, strict_json
@@ -40,11 +39,10 @@ class ApiView(APIView):
         """Answer the request; whatever is raised meanwhile is answered too."""
         self.args, self.kwargs, self.headers = args, kwargs, {}
         try:
-            answer = self.attend(request)
+            answer: HttpResponseBase = self.attend(request)
         except Exception as exc:  # noqa: BLE001 - one handler answers all of them
             answer = self.handle_exception(exc)
-        self.response = self.finalize_response(self.request, answer, *args, **kwargs)
-        return self.response
+        return answer
 
     def attend(self, request: HttpRequest) -> Any:
         """Return the answer, trying again at once where that is worth it.
@@ -90,12 +88,6 @@ class ApiView(APIView):
         if isinstance(exc, MethodNotAllowed):
             headers["Allow"] = ", ".join(self.allowed_methods)
         return Answer(body, status=status, headers=headers)
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - DRF's signature
-        """Return the answer as it goes out; one that waits for a renderer is written here."""
-        if isinstance(response, Response):
-            return Answer(response.data, status=response.status_code, headers=dict(response.items()))
-        return response
 
     def _request_id(self) -> str:
         return getattr(self.request._request, "request_id", "")  # noqa: SLF001 - DRF's request is another type
