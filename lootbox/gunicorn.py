@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 worker_class = "gthread"
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+workers = os.environ.get("WEB_CONCURRENCY", "2")
 # A thread waits for an operator's wallet most of the time. The database pool (LOOTBOX_POOL_MAX) is smaller: no thread holds a
 # connection while it waits.
-threads = int(os.environ.get("WEB_THREADS", "24"))
+threads = os.environ.get("WEB_THREADS", "24")
 timeout = 30  # without a sign of life from the worker, not for one request; a wallet call may take 10 s
 graceful_timeout = 15  # a purchase that is under way finishes when the server is told to end
 keepalive = 75  # operators' backends keep their connections

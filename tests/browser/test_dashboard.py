@@ -1,6 +1,5 @@
 """The dashboard, the flags and the RTP watch in a real browser, and an auditor's day among them."""
 
-import datetime as dt
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
 from catalog.models import BoxVersion, Prize
-from finance import counting, watch
+from finance import watch
 from finance.models import DeliveryTally, DrawTally, Flag
 from operators import staff
 from operators.models import AuditEntry, Player
@@ -20,6 +19,7 @@ from operators.services import NewOperator
 from purchases.models import Round
 from tests.admin.cast import browser, person
 from tests.admin.cast import page as address
+from tests.counting import count
 from tests.factories.vault import won_items
 from tests.signed import SignedClient
 from wallet.models import WalletCall
@@ -49,7 +49,7 @@ def flag(acme: NewOperator, s2s: SignedClient, boxes: dict[str, int]) -> Flag:
     }  # fmt: skip
     assert s2s.post("/api/s2s/purchase", body).status == 200
     at = timezone.now()
-    counting.count_new(clock=timezone.now, until=at + dt.timedelta(seconds=30))
+    count()
     hour = at.replace(minute=0, second=0, microsecond=0)
     DeliveryTally.objects.create(operator=acme.operator, hour=hour, delivered=30, late=4, failed=6)
     version = BoxVersion.objects.get(pk=boxes["harbour"])

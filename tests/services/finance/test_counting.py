@@ -19,6 +19,7 @@ from operators.services import NewOperator, change_settings
 from purchases.models import Draw, Round
 from tests.casino_wallet import Casino
 from tests.conftest import SURE_CASH, SURE_ITEM, make_operator, publish_boxes
+from tests.counting import count
 from tests.signed import SignedClient
 
 SAM = By("sam", "looked into it")
@@ -27,11 +28,6 @@ JACKPOT = SURE_CASH | {
     "name": "Jackpot",
     "prizes": [{"weight": 1, "cash": {"name": "500 euro", "valueMinor": 50_000}}],
 }
-
-
-def count() -> int:
-    """Count what is there to be counted."""
-    return counting.count_new(clock=timezone.now, until=timezone.now() + dt.timedelta(seconds=30))
 
 
 def buy(s2s: SignedClient, version: int, *, reels: int = 1, player: str = "u_1", **more: Any) -> None:
@@ -119,7 +115,7 @@ class TestADrawThatIsCommittedLate:
 
     def test_is_waited_for(self, late: "psycopg.Connection[Any]", backend: tuple[SignedClient, int]) -> None:
         self.draw_late(late, *backend)
-        count()
+        counting.count_new(clock=timezone.now, until=timezone.now() + dt.timedelta(seconds=30))
         assert tallies() == {}
         late.commit()
         count()

@@ -8,13 +8,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from finance import counting, dashboard, panels, reports
+from finance import dashboard, panels, reports
 from finance.dashboard import PERIODS, Choice
 from finance.models import PlayTally
 from lootbox.core.ids import new_id
 from operators.models import Operator, Player
 from operators.services import NewOperator, change_settings
 from tests.conftest import HARBOUR, publish_boxes
+from tests.counting import count
 from tests.factories.catalog import ExchangeRateFactory
 from tests.signed import SignedClient
 from wallet.models import CallState, WalletCall
@@ -67,7 +68,7 @@ class TestWhatWasPlayed:
         buy(s2s, version, reels=3)
         buy(s2s, version, reels=2, currency="SEK")
         buy(s2s, version, reels=4, funding="operator")
-        counting.count_new(clock=timezone.now, until=timezone.now() + dt.timedelta(seconds=30))
+        count()
         at = timezone.now()
         for currency in ("EUR", "SEK"):
             board = dashboard.read(choice=choice(acme.operator, period="7d", currency=currency), at=at)
