@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from lootbox.core.answers import Answer
@@ -35,9 +36,9 @@ class OpenView(ApiView):
         if request.method != "OPTIONS":
             super().perform_authentication(request)
 
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the answer, errors too, readable to pages of any origin."""
-        answer = super().finalize_response(request, response, *args, **kwargs)
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer the request, errors too, readable to pages of any origin."""
+        answer = super().dispatch(request, *args, **kwargs)
         for name, value in CORS.items():
             answer[name] = value
         return answer
