@@ -41,7 +41,6 @@ LOOTBOX_RECOVERY_STEPS_S: list[float] = env.list(
 )
 LOOTBOX_RATES_URL = env.str("LOOTBOX_RATES_URL", "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml")
 LOOTBOX_RATE_MAX_AGE_S = env.float("LOOTBOX_RATE_MAX_AGE_S", 7 * 86400.0)
-LOOTBOX_RATES_URL = env.str("LOOTBOX_RATES_URL", "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml")
 
 # Webhooks (contract section 11), sessions (section 8), rate limit (section 12).
 LOOTBOX_WEBHOOK_RETRY_S: list[float] = env.list(

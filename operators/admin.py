@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from lootbox.core.spreadsheets import defused
 from lootbox.core.strict_json import canonical
 from operators import acting, guided, guided_views, people_acting, settings_form, staff, staff_sessions
 from operators.admin_base import FOUND, OwnOperators, ReadOnlyAdmin, ReadOnlyInline, one
@@ -245,10 +246,4 @@ def _csv(entries: QuerySet[AuditEntry]) -> Iterator[str]:
             entry.confirmed_by, entry.action, entry.subject, entry.reason, canonical(entry.before).decode(),
             canonical(entry.after).decode(), entry.hash,
         ]  # fmt: skip
-        yield writer.writerow([_plain(value) for value in row])
-
-
-def _plain(value: object) -> str:
-    # A spreadsheet takes a text that begins so for a formula; a reason is free text of a person's.
-    text = str(value)
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+        yield writer.writerow([defused(str(value)) for value in row])

@@ -11,9 +11,8 @@ from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 
 from lootbox.core import strict_json
+from lootbox.core.spreadsheets import defused
 
-# A spreadsheet takes a text that begins so for a formula, whatever the file says; the last four are full-width signs.
-FORMULA_STARTS: Final = "=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20"
 XLSX_ROWS: Final = 1_048_575
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
@@ -37,17 +36,12 @@ class Format(enum.StrEnum):
         }[self]
 
 
-def defused(value: Value) -> Value:
-    """Return a text so that no spreadsheet computes it; numbers stay numbers."""
-    return f"'{value}" if isinstance(value, str) and value[:1] and value[0] in FORMULA_STARTS else value
-
-
 def csv_lines(rows: Iterable[Sequence[Value]]) -> Iterator[bytes]:
     """Yield the lines of a CSV file (RFC 4180, but for the line's end) in UTF-8; nothing for None."""
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\n")
     for row in rows:
-        writer.writerow([defused(value) for value in row])
+        writer.writerow([defused(value) if isinstance(value, str) else value for value in row])
         yield line.getvalue().encode()
         line.seek(0)
         line.truncate()

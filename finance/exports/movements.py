@@ -17,9 +17,10 @@ import numpy as np
 from django.db import connection
 
 from finance.exports.columns import MOVEMENTS, SqlColumn
-from finance.exports.formats import FORMULA_STARTS, Format, Value
+from finance.exports.formats import Format, Value
 from lootbox.core import db
 from lootbox.core.ids import Prefix, public_id
+from lootbox.core.spreadsheets import FORMULA_STARTS
 from operators.models import Operator
 
 STRETCH: Final = 20_000

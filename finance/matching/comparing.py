@@ -237,7 +237,6 @@ def _period(statement: Statement, at: dt.datetime) -> dict[str, object]:
         "unsigned": (statement.mapping or {}).get("sign") == UNSIGNED,
         "our_form": _OUR_FORM,
         "first_id": earliest_id(at=statement.starts_at - slack),
-        "just_before_id": earliest_id(at=statement.starts_at - dt.timedelta(hours=1)),
         "last_id": earliest_id(at=statement.ends_at + slack),
     }
 
