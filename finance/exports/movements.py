@@ -1,6 +1,7 @@
 """Raw movements out of PostgreSQL by COPY, a stretch of the ledger at a time.
 
-Lines are formatted there, but for public ids: base 32 costs SQL more than all the rest, and numpy next to nothing.
+Lines are formatted there, but for public ids: base 32 costs SQL more than all the rest, and numpy next to nothing. What COPY
+does anyway, such as quoting, is left to it: each function of SQL's own in a line costs as much as a column.
 
 The ledger only grows, and what is in it never changes. So a file is exact without one long transaction: it ends at the number
 that was the newest when it was begun, each stretch is a statement of its own, and between two of them no connection is held,
@@ -8,7 +9,7 @@ however slowly somebody downloads.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +25,7 @@ from lootbox.core.spreadsheets import FORMULA_STARTS
 from operators.models import Operator
 
 STRETCH: Final = 20_000
+BLOCK: Final = 256 * 1024
 BEGINNING: Final = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 END: Final = dt.datetime(9999, 12, 30, tzinfo=dt.UTC)
 
@@ -83,14 +85,25 @@ def extent(*, operator: Operator, start: dt.datetime, end: dt.datetime, currency
 
 def copied(extents: Sequence[Extent], format_: Format) -> Iterator[tuple[int, bytes]]:
     """Yield stretches of a CSV (without header) or JSON Lines file, each with the number of its rows."""
-    sql = _COPY[format_]
     for one in extents:
         for stretch in one.stretches():
             with _cursor() as cursor:
-                with cursor.copy(sql, stretch) as copy:
-                    text = b"".join(copy)
+                with cursor.copy(_COPY[format_], stretch) as lines:
+                    text = b"".join(map(_with_public_ids, _blocks(lines)))
                 rows = cursor.rowcount
-            yield rows, _with_ids(text, format_)
+            yield rows, text
+
+
+def _blocks(lines: Iterable[bytes]) -> Iterator[bytearray]:
+    """Yield lines put together, while PostgreSQL works on those to come."""
+    block = bytearray()
+    for line in lines:
+        block += line
+        if len(block) >= BLOCK:
+            yield block
+            block = bytearray()
+    if block:
+        yield block
 
 
 def fetched(extents: Sequence[Extent]) -> Iterator[list[tuple[Value, ...]]]:
@@ -125,72 +138,44 @@ def _give_back() -> None:
         connection.close()
 
 
-def _with_ids(text: bytes, format_: Format) -> bytes:
-    """Return lines with public ids where the database left UUIDs between marks."""
-    parts: list[bytes] = text.split(_MARK)
-    for place, prefix in enumerate(_IDS):
-        mine = slice(2 * place + 1, None, 2 * len(_IDS))
-        parts[mine] = _public_ids(parts[mine], prefix, format_)
-    return b"".join(parts)
-
-
-def _public_ids(hexes: list[bytes], prefix: Prefix, format_: Format) -> list[bytes]:
-    quote, nothing = (b'"', b"null") if format_ is Format.JSONL else (b"", b"")
-    given = [one for one in hexes if one]
-    if not given:
-        return [nothing] * len(hexes)
-    raw = np.frombuffer(bytes.fromhex(b"".join(given).decode()), dtype=np.uint8).reshape(-1, 16)
-    # 128 bits after two that are 0: 26 times five.
-    bits = np.pad(np.unpackbits(raw, axis=1), ((0, 0), (2, 0))).reshape(-1, 26, 5)
-    front, back = (np.frombuffer(text, dtype=np.uint8) for text in (quote + prefix.encode(), quote))
-    rows = np.hstack([np.tile(front, (len(given), 1)), _ALPHABET[bits @ _WEIGHTS], np.tile(back, (len(given), 1))])
-    public = iter([row.tobytes() for row in rows])
-    return [next(public) if one else nothing for one in hexes]
-
-
-def _foreign(column: SqlColumn) -> str:
-    # A control character would end the line, or is a mark of ours: it has no place in a file of lines.
-    plain = f"translate({column.sql}, {_CONTROLS}, repeat(' ', {len(_UNWANTED)}))"
-    safe = f"CASE WHEN left({column.sql}, 1) = ANY ({_STARTS}) THEN '''' || {plain} ELSE {plain} END"
-    return f"""CASE WHEN {plain} ~ '[",]' THEN '"' || replace({safe}, '"', '""') || '"' ELSE {safe} END"""
+def _with_public_ids(text: bytearray) -> bytearray:
+    """Return lines with the 26 digits of a public id where the database left a mark and the 32 of a UUID."""
+    buffer = np.frombuffer(text, dtype=np.uint8)
+    marks = np.flatnonzero(buffer == _MARK)
+    places = np.lib.stride_tricks.sliding_window_view(buffer, 33, writeable=True)
+    hexes = places[marks, 1:].tobytes()
+    high, low = np.frombuffer(bytes.fromhex(hexes.decode()), dtype=">u8").reshape(-1, 2).T.astype(np.uint64)
+    # 128 bits after two that are 0: 26 times five, of which one group lies across the halves.
+    groups = [
+        high >> shift - 64 if shift >= 64 else low >> shift | (high << 64 - shift if shift > 59 else 0)
+        for shift in range(125, -1, -5)
+    ]
+    places[marks, :26] = _ALPHABET[np.stack(groups, axis=1) & 31]
+    places[marks, 26:] = _MARK
+    return text.translate(None, bytes([_MARK]))
 
 
 def _csv(column: SqlColumn) -> str:
+    if column.kind != "foreign":
+        return _plain(column)
+    return f"CASE WHEN ascii({column.sql}) = ANY ({_STARTS}) THEN '''' || {_plain(column)} ELSE {_plain(column)} END"
+
+
+def _plain(column: SqlColumn) -> str:
     if isinstance(column.kind, Prefix):
-        return _marked(column)
-    return f"coalesce({_foreign(column) if column.kind == 'foreign' else f'({column.sql})::text'}, '')"
+        return f"'{column.kind}' || U&'\\{_MARK:04x}' || encode(uuid_send({column.sql}), 'hex')"
+    # What looks like a mark has no place in a text: no door of ours lets it in.
+    return f"replace({column.sql}, U&'\\{_MARK:04x}', ' ')" if column.kind == "foreign" else column.sql
 
 
-def _json(column: SqlColumn) -> str:
-    name = f"""'"{column.name}":' || """
-    if isinstance(column.kind, Prefix):
-        return name + _marked(column)
-    text = f"({column.sql})::text" if column.kind == "number" else f"to_json(({column.sql})::text)::text"
-    return name + f"coalesce({text}, 'null')"
-
-
-def _marked(column: SqlColumn) -> str:
-    return f"E'\\x01' || coalesce(encode(uuid_send({column.sql}), 'hex'), '') || E'\\x01'"
-
-
-def _copy(line: str) -> str:
-    # A line is one column, in which the quote and the delimiter never occur, so it goes out as it is.
-    return f"COPY (SELECT {line} {_FROM}) TO STDOUT WITH (FORMAT csv, QUOTE E'\\x02', DELIMITER E'\\x03')"
-
-
-def _characters(text: str) -> str:
-    return "U&'" + "".join(f"\\{ord(character):04x}" for character in text) + "'"
-
-
-_MARK: Final = b"\x01"
-_UNWANTED: Final = "".join(map(chr, range(1, 32)))
-_CONTROLS: Final = _characters(_UNWANTED)
-_STARTS: Final = f"string_to_array({_characters(FORMULA_STARTS.replace(chr(0), ''))}, NULL)"
-_IDS: Final = [column.kind for column in MOVEMENTS if isinstance(column.kind, Prefix)]
+_MARK: Final = 0x7F
+_STARTS: Final = f"'{{{','.join(str(ord(start)) for start in FORMULA_STARTS if ord(start))}}}'::int[]"
 _ALPHABET: Final = np.frombuffer(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ", dtype=np.uint8)
-_WEIGHTS: Final = np.array([16, 8, 4, 2, 1], dtype=np.uint8)
 _SELECT: Final = f"SELECT {', '.join(column.sql for column in MOVEMENTS)} {_FROM}"
+_NAMED: Final = ", ".join(f'{_plain(column)} AS "{column.name}"' for column in MOVEMENTS)
 _COPY: Final[Mapping[Format, str]] = {
-    Format.CSV: _copy(" || ',' || ".join(_csv(column) for column in MOVEMENTS)),
-    Format.JSONL: _copy("'{' || " + " || ',' || ".join(_json(column) for column in MOVEMENTS) + " || '}'"),
+    Format.CSV: f"COPY (SELECT {', '.join(map(_csv, MOVEMENTS))} {_FROM}) TO STDOUT WITH (FORMAT csv)",
+    # JSON escapes what is quote and delimiter here, so a line goes out as it is.
+    Format.JSONL: f"COPY (SELECT row_to_json(line) FROM (SELECT {_NAMED} {_FROM}) line) "
+    "TO STDOUT WITH (FORMAT csv, QUOTE E'\\x02', DELIMITER E'\\x03')",
 }

@@ -19,6 +19,7 @@ from finance.exports.making import NotExportable, Wanted, make
 from finance.models import Export, ExportState
 from finance.reports import Dimension, revenue
 from finance.services import exporting
+from lootbox.core.ids import Prefix, public_id
 from operators.audit import By
 from operators.models import AuditEntry, Player
 from operators.services import NewOperator
@@ -86,8 +87,12 @@ def hostile(acme: NewOperator) -> NewOperator:
 
 
 class TestMovements:
-    def test_say_in_every_format_what_the_feed_says(self, trading: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("block", [1, 1500, movements.BLOCK])
+    def test_say_in_every_format_what_the_feed_says(
+        self, trading: Trading, monkeypatch: pytest.MonkeyPatch, block: int
+    ) -> None:
         monkeypatch.setattr(movements, "STRETCH", 3)
+        monkeypatch.setattr(movements, "BLOCK", block)
         feed = [{"operator": "acme"} | row for row in read_on(trading.s2s)]
         as_json = text_of(wanted(trading.acme, ReportName.MOVEMENTS, Format.JSONL))
         assert [json.loads(line) for line in as_json.splitlines()] == feed
@@ -123,6 +128,15 @@ class TestMovements:
             assert shown == [f"'{name}" for name in HOSTILE[:8]] + HOSTILE[8:]
         amounts = [row[names.index("amountMinor")] for row in rows]
         assert amounts == ["100"] * len(HOSTILE)
+
+    @pytest.mark.parametrize("format_", [Format.CSV, Format.JSONL])
+    def test_take_no_text_for_an_id_of_ours(self, acme: NewOperator, format_: Format) -> None:
+        name = "\x7f" + "0123456789abcdef" * 2
+        MovementFactory.create(operator=acme.operator, player=PlayerFactory.create(operator=acme.operator, external_id=name))
+        number_movements()
+        heading, row = table(wanted(acme, ReportName.MOVEMENTS, format_))
+        assert row[heading.index("playerExternalId")] == name.replace("\x7f", " ")
+        assert row[heading.index("id")] == public_id(Prefix.LEDGER, WalletCall.objects.get().pk)
 
     def test_keep_their_texts_exactly_in_json_and_as_texts_in_a_workbook(self, hostile: NewOperator) -> None:
         lines = text_of(wanted(hostile, ReportName.MOVEMENTS, Format.JSONL)).splitlines()
