@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lootbox.core.chance import chi_square_tail
+
 # What fits a core's cache; the memory that a simulation takes doesn't grow with its draws.
 CHUNK: Final = 1 << 17
 # Up to this total weight a table with an entry for every roll is small, and quicker than searching.
@@ -107,7 +109,7 @@ class Simulation:
             cells[-1] = (cells[-1][0] + expected, cells[-1][1] + count)
         statistic = sum((count - expected) ** 2 / expected for expected, count in cells)
         freedom = len(cells) - 1
-        return statistic, freedom, _chance_of_more(statistic, freedom) if freedom else 1.0
+        return statistic, freedom, chi_square_tail(statistic=statistic, degrees=freedom) if freedom else 1.0
 
     def tolerance(self) -> float:
         """Return how far the mean may be off the promised one, in minor units, for the simulation to agree.
@@ -178,32 +180,3 @@ def _picker(weights: Sequence[int]) -> Picker:
         return lambda rolls: np.searchsorted(cumulative, rolls, side="right")
     prizes = np.repeat(np.arange(len(weights), dtype=np.intp), weights)
     return lambda rolls: prizes[rolls]
-
-
-def _chance_of_more(statistic: float, freedom: int) -> float:
-    """Return the upper tail of the chi-square distribution: the incomplete gamma function by its series or its fraction."""
-    a, x = freedom / 2, statistic / 2
-    if x <= 0:
-        return 1.0
-    front = math.exp(a * math.log(x) - x - math.lgamma(a))
-    if x < a + 1:
-        term = total = 1 / a
-        step = a
-        while term > total * 1e-15:
-            step += 1
-            term *= x / step
-            total += term
-        return 1 - front * total
-    # Lentz's continued fraction.
-    b = x + 1 - a
-    c, d = 1e300, 1 / b
-    fraction, change, step = d, 0.0, 0
-    while abs(change - 1) > 1e-15 and step < 10_000:
-        step += 1
-        factor = -step * (step - a)
-        b += 2
-        d = 1 / (factor * d + b)
-        c = b + factor / c
-        change = c * d
-        fraction *= change
-    return front * fraction

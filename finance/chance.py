@@ -14,6 +14,8 @@ from typing import Final
 
 import numpy as np
 
+from lootbox.core.chance import chi_square_tail
+
 # Pearson's statistic follows its distribution only where a prize is expected this often; rarer ones are looked at together.
 LEAST_EXPECTED: Final = 5
 _STEPS: Final = 60
@@ -134,22 +136,6 @@ def prize_test(*, observed: Sequence[int], weights: Sequence[int]) -> PrizeTest 
     entropy = math.fsum(seen * math.log(seen / share) for share, seen in cells if seen)
     p = max(chi_square_tail(statistic=statistic, degrees=degrees), _entropy_tail(entropy, degrees))
     return PrizeTest(statistic=statistic, degrees=degrees, pooled=pooled, p=p)
-
-
-def chi_square_tail(*, statistic: float, degrees: int) -> float:
-    """Return the chance of a chi-square variable to be at least `statistic`: the regularised upper incomplete gamma function.
-
-    For halves and wholes it is a finite sum of positive terms, exact to rounding, however small it gets.
-    """
-    half = statistic / 2
-    if half <= 0:
-        return 1.0
-    order, tail = (0.5, math.erfc(math.sqrt(half))) if degrees % 2 else (1.0, math.exp(-half))
-    terms = []
-    while order < degrees / 2:
-        terms.append(math.exp(order * math.log(half) - half - math.lgamma(order + 1)))
-        order += 1
-    return min(1.0, math.fsum([tail, *terms]))
 
 
 def _entropy_tail(entropy: float, degrees: int) -> float:

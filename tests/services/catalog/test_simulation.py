@@ -90,13 +90,6 @@ class TestFigures:
         assert (found.rtp, found.expected_rtp, found.hit_frequency) == (0.956, 0.956, 0.09)
         assert [found.percentile(wanted) for wanted in (0.01, 0.011, 0.5, 0.91, 0.911, 1)] == [100, 480, 480, 480, 500, 500]
 
-    @pytest.mark.parametrize(
-        ("statistic", "freedom", "chance"),
-        [(3.841459, 1, 0.05), (18.307038, 10, 0.05), (124.342113, 100, 0.05), (0.015791, 1, 0.9), (1074.679449, 1000, 0.05)],
-    )
-    def test_have_the_chances_of_published_tables(self, statistic: float, freedom: int, chance: float) -> None:
-        assert simulation._chance_of_more(statistic, freedom) == pytest.approx(chance, rel=1e-5)
-
     def test_count_rare_prizes_together(self) -> None:
         _, freedom, _ = counted(996, 1, 1, 1, 1, weights=[996, 1, 1, 1, 1], values=[1] * 5).chi_square()
         assert freedom == 0
