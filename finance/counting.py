@@ -37,6 +37,16 @@ GROUP BY 1, 2, 3, 4, 5, 6
 ON CONFLICT (box_version_id, currency, funding, hour, prize_id) DO UPDATE SET draws = tally.draws + excluded.draws
 RETURNING 1
 """
+_DAYS: Final = """
+INSERT INTO finance_drawday AS tally (operator_id, box_version_id, currency, funding, prize_id, day, draws)
+SELECT draw.operator_id, draw.box_version_id, round.currency, round.funding, draw.prize_id,
+    (round.settled_at AT TIME ZONE 'UTC')::date, count(*)
+FROM purchases_draw draw JOIN purchases_round round ON round.id = draw.round_id
+WHERE draw.id > %(after)s AND draw.id <= %(upto)s
+GROUP BY 1, 2, 3, 4, 5, 6
+ON CONFLICT (box_version_id, currency, funding, day, prize_id) DO UPDATE SET draws = tally.draws + excluded.draws
+RETURNING 1
+"""
 _PLAY: Final = """
 INSERT INTO finance_playtally AS tally (operator_id, hour, box_version_id, currency, base_currency, funding,
     rounds, boxes, bet_minor, base_bet_minor, won_minor, base_won_minor)
@@ -76,6 +86,10 @@ def _count_play(after: int, upto: int, at: dt.datetime) -> None:
     flags.flag_free_opens(after=after, upto=upto, at=at)
 
 
+def _count_days(after: int, upto: int, _at: dt.datetime) -> None:
+    db.rows(_DAYS, {"after": after, "upto": upto})
+
+
 def _count_attempts(after: int, upto: int, _at: dt.datetime) -> None:
     db.rows(_DELIVERIES, {"after": after, "upto": upto})
 
@@ -87,8 +101,10 @@ class _Counted:
     count: Callable[[int, int, dt.datetime], None]
 
 
+# Days have a progress of their own: while a release is rolled out, an older one counts by the hour only.
 _ALL: Final = (
     _Counted("draws", _LOOK.format(table="purchases_draw"), _count_play),
+    _Counted("days of draws", _LOOK.format(table="purchases_draw"), _count_days),
     _Counted("attempts", _LOOK.format(table="webhooks_deliveryattempt"), _count_attempts),
 )
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, Final
+from typing import Final
 
 from finance import watch
 from finance.charts import AMBER, GREEN, GREY, Chart, Plot
-from finance.watch import WINDOW_NAMES, Series, Verdict, payer, percent, probability
+from finance.watch import MIDNIGHT, PIECES, WINDOW_NAMES, Series, Verdict, payer, percent, probability
 from lootbox.core import db
 from lootbox.core.wording import money
 
@@ -38,53 +38,37 @@ class Watched:
         return figures(self.verdict)
 
 
-_LATEST: Final = """
-SELECT box_version_id, currency, funding, sum(draws)::bigint AS draws
-FROM finance_drawtally
-WHERE hour >= %(since)s AND (%(operators)s::bigint[] IS NULL OR operator_id = ANY(%(operators)s::bigint[]))
-  AND (%(version)s::bigint IS NULL OR box_version_id = %(version)s::bigint)
-GROUP BY 1, 2, 3 ORDER BY draws DESC, 1, 2, 3 LIMIT %(limit)s
-"""
-_COUNTS: Final = """
-SELECT tally.box_version_id, tally.currency, tally.funding, tally.prize_id, sum(tally.draws)::bigint
-FROM unnest(%(versions)s::bigint[], %(currencies)s::text[], %(fundings)s::text[]) AS series (version_id, currency, funding)
-JOIN finance_drawtally tally ON tally.box_version_id = series.version_id AND tally.currency = series.currency
-    AND tally.funding = series.funding AND tally.hour >= %(since)s
+_LATEST: Final = f"""
+WITH series AS (
+    SELECT box_version_id, currency, funding, %(month)s::timestamptz AS since, {MIDNIGHT.format("%(month)s")} AS midnight
+    FROM finance_drawday
+    WHERE day >= (%(month)s AT TIME ZONE 'UTC')::date
+      AND (%(operators)s::bigint[] IS NULL OR operator_id = ANY(%(operators)s::bigint[]))
+      AND (%(version)s::bigint IS NULL OR box_version_id = %(version)s::bigint)
+    GROUP BY 1, 2, 3 ORDER BY sum(draws) DESC, 1, 2, 3 LIMIT %(limit)s
+)
+SELECT series.box_version_id, series.currency, series.funding, piece.prize_id, sum(piece.draws)::bigint
+FROM series CROSS JOIN LATERAL ({PIECES}) piece
 GROUP BY 1, 2, 3, 4
 """
-_HOURS: Final = """
-SELECT hour, prize_id, draws FROM finance_drawtally
-WHERE box_version_id = %(version)s AND currency = %(currency)s AND funding = %(funding)s AND hour >= %(since)s
-ORDER BY hour
+_PIECES: Final = f"""
+WITH series AS (
+    SELECT %(version)s::bigint AS box_version_id, %(currency)s::text AS currency, %(funding)s::text AS funding,
+        %(month)s::timestamptz AS since, {MIDNIGHT.format("%(month)s")} AS midnight
+)
+SELECT piece.* FROM series CROSS JOIN LATERAL ({PIECES}) piece ORDER BY piece.at
 """
 
 
 def watched(*, at: dt.datetime, operator_ids: Sequence[int] | None, version_id: int | None = None) -> list[Watched]:
     """Return what drew most in 30 days, of these operators (None: of all) and this version (None: of any)."""
-    since = watch.starts(at)["month"]
-    found = db.rows(
-        _LATEST,
-        {
-            "since": since,
-            "operators": None if operator_ids is None else list(operator_ids),
-            "version": version_id,
-            "limit": MOST_SERIES,
-        },
-    )
-    series = [Series(version, currency, funding) for version, currency, funding, _ in found]
-    counts: dict[Series, dict[int, int]] = {one: {} for one in series}
-    for version, currency, funding, prize, draws in db.rows(
-        _COUNTS,
-        {
-            "versions": [one.version_id for one in series],
-            "currencies": [one.currency for one in series],
-            "fundings": [one.funding for one in series],
-            "since": since,
-        },
-    ):
-        counts[Series(version, currency, funding)][prize] = draws
-    known = watch.tables(one.version_id for one in series)
-    return [Watched(one, Verdict(known[one.version_id], counts[one])) for one in series]
+    asked = {"operators": None if operator_ids is None else list(operator_ids), "version": version_id, "limit": MOST_SERIES}
+    counts: dict[Series, dict[int, int]] = {}
+    for version, currency, funding, prize, draws in db.rows(_LATEST, watch.moments(at) | asked):
+        counts.setdefault(Series(version, currency, funding), {})[prize] = draws
+    known = watch.tables(series.version_id for series in counts)
+    found = [Watched(series, Verdict(known[series.version_id], drawn)) for series, drawn in counts.items()]
+    return sorted(found, key=lambda one: (-one.verdict.draws, one.series))
 
 
 def figures(verdict: Verdict) -> dict[str, str]:
@@ -131,20 +115,19 @@ class Report:
 
 def report(*, series: Series, known: watch.Table, at: dt.datetime) -> Report:
     """Return a series of this table in full: its verdicts, what was drawn of each prize, and how its RTP came about."""
-    since = watch.starts(at)
-    params = {"version": series.version_id, "currency": series.currency, "funding": series.funding, "since": since["month"]}
-    hours = db.rows(_HOURS, params)
+    asked = {"version": series.version_id, "currency": series.currency, "funding": series.funding}
+    drawn = db.rows(_PIECES, watch.moments(at) | asked)
     windows = []
-    for name, begins in since.items():
+    for name, begins in watch.starts(at).items():
         counts: dict[int, int] = {}
-        for hour, prize, draws in hours:
-            if hour >= begins:
+        for prize, since, _, draws in drawn:
+            if since >= begins:
                 counts[prize] = counts.get(prize, 0) + draws
         windows.append(Window(WINDOW_NAMES[name].capitalize(), Verdict(known, counts)))
     whole = windows[0].verdict
     prizes = [(prize.name[known.version.operator.default_locale], whole.counts.get(prize.pk, 0), expected)
               for prize, expected in zip(known.prizes, _expected(whole), strict=True)]  # fmt: skip
-    return Report(series, payer(series.funding), windows, prize_chart(prizes), _funnel(known, hours))
+    return Report(series, payer(series.funding), windows, prize_chart(prizes), _funnel(known, drawn))
 
 
 def _expected(verdict: Verdict) -> list[float]:
@@ -180,12 +163,12 @@ def _ratio(drawn: int, expected: float) -> str:
     return f"{100 * drawn / expected:,.0f} %" if expected else "none"
 
 
-def _funnel(known: watch.Table, hours: Sequence[tuple[dt.datetime, int, int]]) -> Chart:
+def _funnel(known: watch.Table, pieces: Sequence[tuple[int, dt.datetime, dt.datetime, int]]) -> Chart:
     values = {prize.pk: prize.value_minor for prize in known.prizes}
     totals: dict[dt.datetime, tuple[int, int]] = {}
-    for hour, prize, draws in hours:
-        count, payout = totals.get(hour, (0, 0))
-        totals[hour] = count + draws, payout + draws * values[prize]
+    for prize, _, until, draws in pieces:
+        count, payout = totals.get(until, (0, 0))
+        totals[until] = count + draws, payout + draws * values[prize]
     running = list(accumulate(totals.values(), lambda sum_, more: (sum_[0] + more[0], sum_[1] + more[1])))
     points = _thinned(list(zip(totals, running, strict=True)))
     price, theory, p = known.version.price_minor, float(known.law.mean) / known.version.price_minor, watch.alpha()
@@ -207,13 +190,13 @@ def _funnel(known: watch.Table, hours: Sequence[tuple[dt.datetime, int, int]]) -
         headings=("Until (UTC)", "Draws", "Paid out", "RTP", "Tolerated"),
         rows=[
             (
-                f"{hour + watch.HOUR:%d %b %H:%M}",
+                f"{until:%d %b %H:%M}",
                 f"{draws:,}",
                 money(payout, known.version.currency),
                 percent(share),
                 f"{percent(low)} to {percent(high)}",
             )
-            for (hour, (draws, payout)), share, (low, high) in zip(points, shares, bands, strict=True)
+            for (until, (draws, payout)), share, (low, high) in zip(points, shares, bands, strict=True)
         ],
         axis={
             "min": math.floor(50 * theory),
@@ -224,9 +207,13 @@ def _funnel(known: watch.Table, hours: Sequence[tuple[dt.datetime, int, int]]) -
     )
 
 
-def _thinned(points: list[Any]) -> list[Any]:
-    step = max(1, math.ceil(len(points) / _POINTS))
-    return points[::-1][::step][::-1]
+def _thinned(points: Sequence[tuple[dt.datetime, tuple[int, int]]]) -> Sequence[tuple[dt.datetime, tuple[int, int]]]:
+    """Return as many points as a curve shows, evenly by draws, the last one among them."""
+    kept: list[tuple[dt.datetime, tuple[int, int]]] = []
+    for point in points:
+        if len(points) <= _POINTS or point[1][0] * _POINTS >= points[-1][1][0] * (len(kept) + 1):
+            kept.append(point)
+    return kept
 
 
 def _rounded(percentage: float) -> float:

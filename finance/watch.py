@@ -123,24 +123,49 @@ def starts(at: dt.datetime) -> dict[str, dt.datetime]:
     return {name: (at - span).replace(minute=0, second=0, microsecond=0) for name, span in WINDOWS.items()}
 
 
+def moments(at: dt.datetime) -> dict[str, dt.datetime]:
+    """Return what statements that read `PIECES` want to know: when each window begins, and from when on hours are read."""
+    since = starts(at)
+    return {**since, "recent": since["day"].replace(hour=0)}
+
+
+# What was drawn from `series.since` on, each draw in one piece: by the hour up to the next midnight (UTC) and again from
+# `recent` on, by the day between them. So a month is read from as many rows as some five days of hours have.
+_OF_SERIES: Final = (
+    "tally.box_version_id = series.box_version_id AND tally.currency = series.currency AND tally.funding = series.funding"
+)
+PIECES: Final = f"""
+    SELECT prize_id, hour AS at, hour + interval '1 hour' AS until, draws FROM finance_drawtally tally
+    WHERE {_OF_SERIES} AND hour >= GREATEST(series.since, %(recent)s)
+    UNION ALL
+    SELECT prize_id, hour, hour + interval '1 hour', draws FROM finance_drawtally tally
+    WHERE {_OF_SERIES} AND hour >= series.since AND hour < LEAST(series.midnight, %(recent)s)
+    UNION ALL
+    SELECT prize_id, day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC', draws
+    FROM finance_drawday tally
+    WHERE {_OF_SERIES}
+      AND day >= (series.midnight AT TIME ZONE 'UTC')::date AND day < (%(recent)s AT TIME ZONE 'UTC')::date
+"""
+# The first midnight that is not before a moment.
+MIDNIGHT: Final = "date_trunc('day', {} + interval '1 day' - interval '1 microsecond', 'UTC')"
 # Series that drew within a day, so that what is counted late is judged too. Of one whose flag was closed, only what came after
 # that is looked at.
-_COUNTS: Final = """
+_COUNTS: Final = f"""
 WITH series AS (
-    SELECT DISTINCT box_version_id, currency, funding FROM finance_drawtally WHERE hour >= %(day)s
+    SELECT drawn.*, closed.latest, start.since, {MIDNIGHT.format("start.since")} AS midnight
+    FROM (SELECT DISTINCT box_version_id, currency, funding FROM finance_drawtally WHERE hour >= %(day)s) drawn
+    CROSS JOIN LATERAL (
+        SELECT COALESCE(max(flag.id), 0) AS latest, max(flag.handled_at) AS at FROM finance_flag flag
+        WHERE flag.box_version_id = drawn.box_version_id AND flag.currency = drawn.currency AND flag.funding = drawn.funding
+          AND flag.kind = 'rtp' AND flag.state IN ('explained', 'dismissed')
+    ) closed
+    CROSS JOIN LATERAL (SELECT GREATEST(%(month)s, closed.at) AS since) start
 )
-SELECT series.box_version_id, series.currency, series.funding, closed.latest, tally.prize_id,
-    sum(tally.draws)::bigint,
-    COALESCE(sum(tally.draws) FILTER (WHERE tally.hour >= %(day)s), 0)::bigint,
-    COALESCE(sum(tally.draws) FILTER (WHERE tally.hour >= %(hour)s), 0)::bigint
-FROM series
-CROSS JOIN LATERAL (
-    SELECT COALESCE(max(flag.id), 0) AS latest, max(flag.handled_at) AS at FROM finance_flag flag
-    WHERE flag.box_version_id = series.box_version_id AND flag.currency = series.currency AND flag.funding = series.funding
-      AND flag.kind = 'rtp' AND flag.state IN ('explained', 'dismissed')
-) closed
-JOIN finance_drawtally tally ON tally.box_version_id = series.box_version_id AND tally.currency = series.currency
-    AND tally.funding = series.funding AND tally.hour >= GREATEST(%(month)s, closed.at)
+SELECT series.box_version_id, series.currency, series.funding, series.latest, piece.prize_id,
+    sum(piece.draws)::bigint,
+    COALESCE(sum(piece.draws) FILTER (WHERE piece.at >= %(day)s), 0)::bigint,
+    COALESCE(sum(piece.draws) FILTER (WHERE piece.at >= %(hour)s), 0)::bigint
+FROM series CROSS JOIN LATERAL ({PIECES}) piece
 GROUP BY 1, 2, 3, 4, 5
 ORDER BY 1, 2, 3
 """
@@ -167,7 +192,7 @@ def judge(*, at: dt.datetime) -> list[Flag]:
 
 def _counts(at: dt.datetime) -> Iterator[tuple[Series, int, dict[str, dict[int, int]]]]:
     found: dict[tuple[Series, int], dict[str, dict[int, int]]] = {}
-    for version_id, currency, funding, closed, prize_id, month, day, hour in db.rows(_COUNTS, starts(at)):
+    for version_id, currency, funding, closed, prize_id, month, day, hour in db.rows(_COUNTS, moments(at)):
         windows = found.setdefault((Series(version_id, currency, funding), closed), {name: {} for name in WINDOWS})
         for name, count in (("month", month), ("day", day), ("hour", hour)):
             windows[name][prize_id] = count

@@ -2,12 +2,14 @@
 
 import datetime as dt
 import time
+from collections.abc import Sequence
 
 from django.db.models import F
 from django.utils import timezone
 
+from catalog.models import BoxVersion, Prize
 from finance import counting
-from finance.models import TallyProgress
+from finance.models import DrawDay, DrawTally, TallyProgress
 
 PATIENCE_S = 30.0
 
@@ -24,3 +26,21 @@ def count() -> int:
             return gone_through
         assert time.monotonic() < deadline, "Some transaction of the server does not end."
         time.sleep(0.05)
+
+
+def as_drawn(
+    version: BoxVersion, counts: Sequence[int], *, at: dt.datetime, currency: str = "EUR", funding: str = "player"
+) -> None:
+    """Let so many of each prize count as drawn in the hour of `at`, in which nothing of the version is counted yet."""
+    hour = at.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
+    for prize, draws in zip(Prize.objects.filter(version=version).order_by("index"), counts, strict=True):
+        of = {
+            "operator_id": version.operator_id,
+            "box_version": version,
+            "currency": currency,
+            "funding": funding,
+            "prize": prize,
+        }
+        DrawTally.objects.create(**of, hour=hour, draws=draws)
+        day, _ = DrawDay.objects.get_or_create(**of, day=hour.date(), defaults={"draws": 0})
+        DrawDay.objects.filter(pk=day.pk).update(draws=F("draws") + draws)

@@ -2,7 +2,17 @@
 
 from finance.models.closing import ClosedDay, CloseState
 from finance.models.exports import Export, ExportState
-from finance.models.flags import DeliveryTally, DrawTally, Flag, FlagKind, FlagState, PlayTally, Severity, TallyProgress
+from finance.models.flags import (
+    DeliveryTally,
+    DrawDay,
+    DrawTally,
+    Flag,
+    FlagKind,
+    FlagState,
+    PlayTally,
+    Severity,
+    TallyProgress,
+)
 from finance.models.statements import Category, Difference, Statement, StatementFormat, StatementPart, StatementState
 
 __all__ = [
@@ -11,6 +21,7 @@ __all__ = [
     "ClosedDay",
     "DeliveryTally",
     "Difference",
+    "DrawDay",
     "DrawTally",
     "Export",
     "ExportState",

@@ -102,6 +102,24 @@ class DrawTally(models.Model):
         indexes = [models.Index(name="draw_tally_latest", fields=["hour", "box_version", "currency", "funding"])]
 
 
+class DrawDay(models.Model):
+    """The same by the day (UTC), counted from the draws by themselves: what is read of whole days, a tenth of as many rows."""
+
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, db_index=False, related_name="+")
+    box_version = models.ForeignKey(BoxVersion, on_delete=models.PROTECT, db_index=False, related_name="+")
+    currency = models.CharField(max_length=3)
+    funding = models.CharField(max_length=8, choices=Funding)
+    prize = models.ForeignKey(Prize, on_delete=models.PROTECT, db_index=False, related_name="+")
+    day = models.DateField()
+    draws = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="draw_day_unique", fields=["box_version", "currency", "funding", "day", "prize"]),
+        ]
+        indexes = [models.Index(name="draw_day_latest", fields=["day", "box_version", "currency", "funding"])]
+
+
 class PlayTally(models.Model):
     """What was bought and won in an hour (UTC) of a box version; counted from the draws, each once.
 

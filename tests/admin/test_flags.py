@@ -8,26 +8,22 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from catalog.models import BoxVersion, Prize
+from catalog.models import BoxVersion
 from finance import watch
-from finance.models import DrawTally, Flag, FlagState
+from finance.models import Flag, FlagState
 from operators import staff
 from operators.services import NewOperator
 from tests.admin.cast import acts, browser, page, person
 from tests.conftest import HARBOUR, publish_boxes
+from tests.counting import as_drawn
 
 
 @pytest.fixture
 def version(acme: NewOperator) -> BoxVersion:
     """Return a box of which too much was drawn of what is rare."""
     version = BoxVersion.objects.get(pk=publish_boxes(acme, HARBOUR)["harbour"])
-    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     for hours in range(3):
-        for prize, draws in zip(Prize.objects.filter(version=version).order_by("index"), (700, 200, 100), strict=True):
-            DrawTally.objects.create(
-                operator=acme.operator, box_version=version, currency="EUR", funding="player", prize=prize,
-                hour=hour - dt.timedelta(hours=hours), draws=draws,
-            )  # fmt: skip
+        as_drawn(version, (700, 200, 100), at=timezone.now() - dt.timedelta(hours=hours))
     return version
 
 

@@ -10,16 +10,16 @@ from django.utils import timezone
 from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
-from catalog.models import BoxVersion, Prize
+from catalog.models import BoxVersion
 from finance import watch
-from finance.models import DeliveryTally, DrawTally, Flag
+from finance.models import DeliveryTally, Flag
 from operators import staff
 from operators.models import AuditEntry, Player
 from operators.services import NewOperator
 from purchases.models import Round
 from tests.admin.cast import browser, person
 from tests.admin.cast import page as address
-from tests.counting import count
+from tests.counting import as_drawn, count
 from tests.factories.vault import won_items
 from tests.signed import SignedClient
 from wallet.models import WalletCall
@@ -53,10 +53,7 @@ def flag(acme: NewOperator, s2s: SignedClient, boxes: dict[str, int]) -> Flag:
     hour = at.replace(minute=0, second=0, microsecond=0)
     DeliveryTally.objects.create(operator=acme.operator, hour=hour, delivered=30, late=4, failed=6)
     version = BoxVersion.objects.get(pk=boxes["harbour"])
-    for prize, draws in zip(Prize.objects.filter(version=version).order_by("index"), (700, 200, 100), strict=True):
-        DrawTally.objects.create(
-            operator=acme.operator, box_version=version, currency="EUR", funding="player", prize=prize, hour=hour, draws=draws
-        )
+    as_drawn(version, (700, 200, 100), at=at)
     (flag,) = watch.judge(at=timezone.now())
     return flag
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from finance import counting, flags
-from finance.models import DrawTally, Flag, FlagKind, FlagState, Severity, TallyProgress
+from finance.models import DrawDay, DrawTally, Flag, FlagKind, FlagState, Severity, TallyProgress
 from operators.audit import By
 from operators.models import Player
 from operators.services import NewOperator, change_settings
@@ -40,8 +40,10 @@ def buy(s2s: SignedClient, version: int, *, reels: int = 1, player: str = "u_1",
 
 
 def tallies() -> dict[tuple[str, str], int]:
-    """Return how many draws are counted by who paid and currency."""
-    return {(row.funding, row.currency): row.draws for row in DrawTally.objects.all()}
+    """Return how many draws are counted by who paid and currency; by the day it is the same."""
+    by_hour = {(row.funding, row.currency): row.draws for row in DrawTally.objects.all()}
+    assert {(row.funding, row.currency): row.draws for row in DrawDay.objects.all()} == by_hour
+    return by_hour
 
 
 class TestCounting:
@@ -59,6 +61,7 @@ class TestCounting:
         settled = Round.objects.order_by("settled_at").values_list("settled_at", flat=True).first()
         assert settled is not None
         assert hour == settled.replace(minute=0, second=0, microsecond=0)
+        assert DrawDay.objects.values_list("day", flat=True).first() == settled.date()
 
     def test_goes_on_in_batches(self, acme: NewOperator, s2s: SignedClient, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(counting, "BATCH", 2)

@@ -7,12 +7,13 @@ import pytest
 from django.utils import timezone
 
 from catalog.models import Box, BoxVersion, Prize
-from finance import flags, watch
-from finance.models import DrawTally, Flag, FlagKind, FlagState
+from finance import flags, rtp, watch
+from finance.models import Flag, FlagKind, FlagState
 from operators.audit import By
 from operators.models import AuditEntry
 from operators.services import NewOperator, change_settings
 from tests.conftest import HARBOUR, publish_boxes
+from tests.counting import as_drawn
 
 NOW = timezone.now()
 HOUR = dt.timedelta(hours=1)
@@ -25,16 +26,9 @@ def version(acme: NewOperator) -> BoxVersion:
     return BoxVersion.objects.get(pk=publish_boxes(acme, HARBOUR)["harbour"])
 
 
-def draw(
-    version: BoxVersion, counts: list[int], *, ago: dt.timedelta = HOUR * 0, currency: str = "EUR", funding: str = "player"
-) -> None:
+def draw(version: BoxVersion, counts: list[int], *, ago: dt.timedelta = HOUR * 0, **of: str) -> None:
     """Count prizes as drawn so long ago."""
-    hour = (NOW - ago).replace(minute=0, second=0, microsecond=0)
-    for prize, count in zip(Prize.objects.filter(version=version).order_by("index"), counts, strict=True):
-        DrawTally.objects.create(
-            operator_id=version.operator_id, box_version=version, currency=currency, funding=funding, prize=prize, hour=hour,
-            draws=count,
-        )  # fmt: skip
+    as_drawn(version, counts, at=NOW - ago, **of)
 
 
 def by_chance(version: BoxVersion, draws: int, seed: int) -> list[int]:
@@ -104,6 +98,43 @@ class TestABoxDrawnWithOtherOdds:
     def test_that_nobody_draws_any_more_is_left_alone(self, version: BoxVersion) -> None:
         draw(version, [700, 200, 100], ago=48 * HOUR)
         assert watch.judge(at=NOW) == []
+
+
+class TestAWindow:
+    @pytest.fixture
+    def drawn(self, version: BoxVersion) -> dict[int, int]:
+        """Return how much was drawn by how many hours ago, of more than a month in uneven steps."""
+        hours = {ago: 1 + ago % 5 for ago in [*range(60), *range(60, 700, 7), *range(700, 760)]}
+        for ago, draws in hours.items():
+            draw(version, [draws, 0, 0], ago=ago * HOUR)
+        return hours
+
+    def since(self, drawn: dict[int, int], begins: dt.datetime) -> int:
+        """Return what was drawn since."""
+        this_hour = NOW.replace(minute=0, second=0, microsecond=0)
+        return sum(draws for ago, draws in drawn.items() if this_hour - ago * HOUR >= begins)
+
+    @pytest.mark.parametrize("closed_ago", [None, 3, 26, 100, 705])
+    def test_holds_each_draw_since_it_began_once(
+        self, version: BoxVersion, drawn: dict[int, int], closed_ago: int | None
+    ) -> None:
+        if closed_ago is not None:
+            (flag,) = watch.judge(at=NOW)
+            flags.change_state(flag=flag, state=FlagState.DISMISSED, by=SAM, at=NOW - closed_ago * HOUR)
+        closed = NOW - (1000 if closed_ago is None else closed_ago) * HOUR
+        ((_, _, windows),) = watch._counts(NOW)
+        assert {name: sum(counts.values()) for name, counts in windows.items()} == {
+            name: self.since(drawn, max(begins, closed)) for name, begins in watch.starts(NOW).items()
+        }
+
+    def test_is_the_same_on_the_pages(self, version: BoxVersion, drawn: dict[int, int]) -> None:
+        (shown,) = rtp.watched(at=NOW, operator_ids=None)
+        report = rtp.report(series=shown.series, known=shown.verdict.table, at=NOW)
+        begins = watch.starts(NOW)
+        assert shown.verdict.draws == self.since(drawn, begins["month"])
+        assert [window.verdict.draws for window in report.windows] == [self.since(drawn, since) for since in begins.values()]
+        assert report.funnel.labels[-1] == f"{shown.verdict.draws:,}"
+        assert len(report.funnel.labels) <= 30
 
 
 class TestTheBox:
