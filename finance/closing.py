@@ -7,17 +7,17 @@ then. A movement that gets its number after its day was closed is in the next cl
 import dataclasses
 import datetime as dt
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Max, Min, Q, QuerySet
+from django.db.models import Max, Min, QuerySet
 
 from finance import reports
-from finance.days import Zone, day_of, period
+from finance.covered import Covered, Progress, late, rows_hash, sums
+from finance.days import Period, Zone, day_of, period
 from finance.models import ClosedDay, CloseState
 from finance.reports import Figures, Selection
 from lootbox.core import db
@@ -25,15 +25,10 @@ from lootbox.core.strict_json import canonical
 from operators import audit
 from operators.audit import By
 from operators.models import Operator
-from wallet.models import CallState, CallType, Reason, WalletCall
+from wallet.models import CallState, WalletCall
 from wallet.numbering import number_movements
 
 FIRST_HASH: Final = "0" * 64
-_COVERED: Final = (
-    "ledger_sequence", "id", "type", "reason", "idempotency_key", "amount_minor", "currency", "base_amount_minor",
-    "base_currency", "player__external_id", "round_id", "inventory_item_id", "order_id", "provider_txn_ref",
-    "created_at", "resolved_at",
-)  # fmt: skip
 _UNRESOLVED: Final = (CallState.PENDING, CallState.UNKNOWN)
 
 
@@ -60,7 +55,6 @@ class Worked:
     late: int
     totals: dict[str, Any]
     unresolved: list[dict[str, Any]]
-    rows_hash: str
 
 
 def next_day(*, operator: Operator) -> dt.date | None:
@@ -90,8 +84,7 @@ def work_out(*, operator: Operator, day: dt.date, at: dt.datetime) -> Worked:
             already = "is closed already" if day < due else f"comes after {due}, which is not closed yet"
             raise NotClosable(f"{day} {already}. The next day to close is {due}.")
         last_sequence = _numbered(operator).aggregate(last=Max("ledger_sequence"))["last"] or 0
-        rows = _covered(operator, covered.end, last_sequence, previous)
-        digest, figures = _read(rows, starts_at=covered.start)
+        figures = sums(_covered(operator.pk, covered, last_sequence, previous))
         revenue = _revenue(operator, day)
         unresolved = _open_money(operator, covered.end)
     if previous is None or previous.ends_at == covered.start:
@@ -99,21 +92,29 @@ def work_out(*, operator: Operator, day: dt.date, at: dt.datetime) -> Worked:
     return Worked(
         operator, day, operator.time_zone, covered.start, covered.end, previous, last_sequence,
         sum(row["movements"] for row in figures), sum(row["late"] for row in figures),
-        {"ledger": figures, "revenue": revenue}, unresolved, digest,
+        {"ledger": figures, "revenue": revenue}, unresolved,
     )  # fmt: skip
 
 
-def close(*, operator: Operator, day: dt.date, by: By, at: dt.datetime, despite_unresolved: bool = False) -> ClosedDay:
+def close(
+    *,
+    operator: Operator,
+    day: dt.date,
+    by: By,
+    at: dt.datetime,
+    despite_unresolved: bool = False,
+    progress: Progress = lambda _done, _of: None,
+) -> ClosedDay:
     """Close the day and return what was frozen, with an audit entry in the same transaction.
 
-    Money of the day whose fate is not known has to be accepted by `despite_unresolved`; it comes in late. Raises `NotClosable`.
+    Money of the day whose fate is not known has to be accepted by `despite_unresolved`; it comes in late. `progress` is told of
+    the movements as they are hashed. Raises `NotClosable`.
     """
     worked = work_out(operator=operator, day=day, at=at)
     if worked.unresolved and not despite_unresolved:
         count = sum(row["calls"] for row in worked.unresolved)
-        raise NotClosable(
-            f"The fate of {count} wallet calls of the day is not known yet. Resolve them, or say that they come late."
-        )
+        calls = "1 wallet call" if count == 1 else f"{count:,} wallet calls"
+        raise NotClosable(f"The fate of {calls} of the day is not known yet. Resolve that first, or say that it comes late.")
     frozen = ClosedDay(
         **{field.name: getattr(worked, field.name) for field in dataclasses.fields(Worked)},
         previous_hash=worked.previous.hash if worked.previous else FIRST_HASH,
@@ -121,6 +122,7 @@ def close(*, operator: Operator, day: dt.date, by: By, at: dt.datetime, despite_
         closed_by=by.actor,
         reason=by.reason,
     )
+    frozen.rows_hash = rows_hash(_of(frozen), progress=progress)
     frozen.hash = _hash(frozen)
     try:
         with transaction.atomic():
@@ -162,15 +164,13 @@ def refusal(*, closed: ClosedDay) -> str | None:
     return None if newest == closed else f"Only the newest closed day can be re-opened, which is {newest}. Re-open that first."
 
 
-def verify(*, operator: Operator) -> tuple[int, str]:
+def verify(*, operator: Operator, progress: Progress = lambda _done, _of: None) -> tuple[int, str]:
     """Return how many closes hold, and the newest hash: all are recomputed from the movements. Raises `BrokenClose`."""
     count, previous_hash = 0, FIRST_HASH
     standing: ClosedDay | None = None
     for closed in ClosedDay.objects.filter(operator=operator).select_related("previous").order_by("day", "id"):
-        rows = _covered(operator, closed.ends_at, closed.last_sequence, closed.previous)
-        with transaction.atomic():
-            digest, figures = _read(rows, starts_at=closed.starts_at)
-        if digest != closed.rows_hash or figures != closed.totals["ledger"]:
+        covered = _of(closed)
+        if sums(covered) != closed.totals["ledger"] or rows_hash(covered, progress=progress) != closed.rows_hash:
             raise BrokenClose(
                 f"The movements of {closed.day} are not what was closed at {closed.closed_at:%Y-%m-%d %H:%M} UTC."
             )
@@ -191,9 +191,9 @@ def has_hash(*, operator: Operator, wanted: str) -> bool:
 
 def late_postings(*, closed: ClosedDay, most: int) -> list[tuple[WalletCall, dt.date]]:
     """Return up to `most` movements of a close that were asked for on days before it, each with that day."""
-    rows = _covered(closed.operator, closed.ends_at, closed.last_sequence, closed.previous)
-    late = rows.filter(created_at__lt=closed.starts_at).select_related("player")[:most]
-    return [(call, day_of(call.created_at, closed.time_zone)) for call in late]
+    ids = late(_of(closed), most=most) if closed.late else []
+    calls = WalletCall.objects.filter(pk__in=ids).select_related("player").order_by("ledger_sequence")
+    return [(call, day_of(call.created_at, closed.time_zone)) for call in calls]
 
 
 def drift(*, closed: ClosedDay) -> list[dict[str, Any]]:
@@ -223,50 +223,23 @@ def _numbered(operator: Operator) -> QuerySet[WalletCall]:
     return WalletCall.objects.filter(operator=operator, ledger_sequence__isnull=False)
 
 
-def _covered(operator: Operator, ends_at: dt.datetime, last_sequence: int, previous: ClosedDay | None) -> QuerySet[WalletCall]:
-    """Return the movements of a close in the ledger's order."""
-    rows = _numbered(operator).filter(resolved_at__lt=ends_at, ledger_sequence__lte=last_sequence)
-    if previous is not None:
-        rows = rows.filter(Q(resolved_at__gte=previous.ends_at) | Q(ledger_sequence__gt=previous.last_sequence))
-    return rows.order_by("ledger_sequence")
+def _of(closed: ClosedDay) -> Covered:
+    return _covered(closed.operator_id, Period(closed.starts_at, closed.ends_at), closed.last_sequence, closed.previous)
 
 
-def _read(rows: QuerySet[WalletCall], *, starts_at: dt.datetime) -> tuple[str, list[dict[str, Any]]]:
-    """Return the hash of the movements, and their sums by currency and reason; what is from before `starts_at` is late."""
-    digest = hashlib.sha256()
-    sums: dict[tuple[str, str, str, str], dict[str, Any]] = {}
-    for row in rows.values_list(*_COVERED).iterator(chunk_size=5000):
-        digest.update(_line(row))
-        (_, _, type_, reason, _, amount, currency, base_amount, base_currency, *others) = row
-        created_at, resolved_at, order_id = others[-2], others[-1], others[-4]
-        sign = -1 if type_ == CallType.DEBIT else 1
-        of = "shipping" if reason == Reason.REFUND and order_id is not None else reason
-        kept = sums.setdefault(
-            (currency, base_currency, type_, of),
-            {
-                "currency": currency, "baseCurrency": base_currency, "type": type_, "reason": of, "movements": 0,
-                "amountMinor": 0, "baseAmountMinor": 0, "late": 0, "lateMinor": 0, "earlierMinor": 0,
-            },
-        )  # fmt: skip
-        kept["movements"] += 1
-        kept["amountMinor"] += sign * amount
-        kept["baseAmountMinor"] += sign * base_amount
-        if created_at < starts_at:
-            kept["late"] += 1
-            kept["lateMinor"] += sign * amount
-        if resolved_at < starts_at:
-            kept["earlierMinor"] += sign * amount
-    return digest.hexdigest(), [sums[key] for key in sorted(sums)]
+def _covered(operator_id: int, day: Period, upto: int, previous: ClosedDay | None) -> Covered:
+    return Covered(
+        operator_id=operator_id,
+        starts_at=day.start,
+        ends_at=day.end,
+        upto=upto,
+        after=previous.last_sequence if previous else 0,
+        since=previous.ends_at if previous else None,
+    )
 
 
-def _line(row: Sequence[Any]) -> bytes:
-    return json.dumps([_plain(value) for value in row], ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dt.datetime):
-        return value.astimezone(dt.UTC).isoformat(timespec="microseconds")
-    return value if value is None or isinstance(value, (int, str)) else str(value)
+def _moment(value: dt.datetime) -> str:
+    return value.astimezone(dt.UTC).isoformat(timespec="microseconds")
 
 
 def _revenue(operator: Operator, day: dt.date) -> list[dict[str, Any]]:
@@ -316,8 +289,8 @@ def _hash(closed: ClosedDay) -> str:
         "operator": closed.operator.slug,
         "day": closed.day.isoformat(),
         "timeZone": closed.time_zone,
-        "startsAt": _plain(closed.starts_at),
-        "endsAt": _plain(closed.ends_at),
+        "startsAt": _moment(closed.starts_at),
+        "endsAt": _moment(closed.ends_at),
         "lastSequence": closed.last_sequence,
         "movements": closed.movements,
         "late": closed.late,
@@ -325,7 +298,7 @@ def _hash(closed: ClosedDay) -> str:
         "unresolved": closed.unresolved,
         "rowsHash": closed.rows_hash,
         "previousHash": closed.previous_hash,
-        "closedAt": _plain(closed.closed_at),
+        "closedAt": _moment(closed.closed_at),
         "closedBy": closed.closed_by,
         "reason": closed.reason,
     }

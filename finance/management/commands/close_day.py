@@ -6,6 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from finance import closing
+from finance.management.commands import _progress
 from lootbox.core.commands import PlainCommand
 from operators import selectors
 from operators.audit import COMMAND_LINE, By
@@ -32,13 +33,15 @@ class Command(PlainCommand):
     def act(self, **options: Any) -> dict[str, Any]:
         """Return what was frozen."""
         try:
-            closed = closing.close(
-                operator=selectors.operator_by_slug(slug=options["slug"]),
-                day=options["day"],
-                by=By(COMMAND_LINE.actor, options["reason"]),
-                at=timezone.now(),
-                despite_unresolved=options["despite_unresolved"],
-            )
+            with _progress.shown("Movements") as progress:
+                closed = closing.close(
+                    operator=selectors.operator_by_slug(slug=options["slug"]),
+                    day=options["day"],
+                    by=By(COMMAND_LINE.actor, options["reason"]),
+                    at=timezone.now(),
+                    despite_unresolved=options["despite_unresolved"],
+                    progress=progress,
+                )
         except (InvalidSetting, closing.NotClosable) as refusal:
             raise CommandError(str(refusal)) from refusal
         return {

@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from finance import closing
+from finance.management.commands import _progress
 from lootbox.core.commands import PlainCommand
 from operators import selectors
 from operators.configuration import InvalidSetting
@@ -22,7 +23,8 @@ class Command(PlainCommand):
         """Return how many closes there are, and the newest hash."""
         try:
             operator = selectors.operator_by_slug(slug=options["slug"])
-            count, newest = closing.verify(operator=operator)
+            with _progress.shown("Movements") as progress:
+                count, newest = closing.verify(operator=operator, progress=progress)
         except (InvalidSetting, closing.BrokenClose) as broken:
             raise CommandError(str(broken)) from broken
         if options["holds"] and not closing.has_hash(operator=operator, wanted=options["holds"]):

@@ -116,7 +116,7 @@ class TestClosing:
     def test_wants_unresolved_money_to_be_accepted(self, books: Books) -> None:
         books.calls(1)
         call = books.call(state=CallState.UNKNOWN)
-        with pytest.raises(closing.NotClosable, match="The fate of 1 wallet calls"):
+        with pytest.raises(closing.NotClosable, match="The fate of 1 wallet call of the day"):
             close(books)
         assert not ClosedDay.objects.exists()
         closed = close(books, despite_unresolved=True)
