@@ -5,6 +5,10 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 CHROMIUM := /usr/bin/chromium
 
+# Many environments forbid Python to keep bytecode. Then each process compiles 1,700 modules again, which is two thirds of its
+# start, and the demo and the tests start dozens.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test bench lint types tests browser format lock
 .ONESHELL:
