@@ -36,7 +36,7 @@ types: setup ## Check types
 # One PostgreSQL and one broker for both test processes, in a directory that is removed afterwards.
 tests: setup browser ## Run the tests alone; ARGS="-k purchase" and the like are passed on to pytest
 	@exec $(BIN)/python -m lootbox.embedded exec --temporary --fast -- \
-		sh -euc '$(BIN)/python manage.py makemigrations --check && exec $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)'
+		sh -euc '$(BIN)/python manage.py makemigrations --check && exec $(BIN)/python -m pytest -n 2 $(ARGS)'
 
 format: setup ## Put the code into shape
 	@$(BIN)/ruff check --fix

@@ -22,6 +22,8 @@ from tests.faulty_server import FaultyServer
 from tests.signed import SignedClient
 from webhooks.models import Event
 
+pytest_plugins = ["tests.sharing"]
+
 COMPASS = {
     "sku": "compass",
     "name": "Brass Compass",

@@ -15,7 +15,7 @@ from tests.faults.recovery import OFFSET_S
 from tests.faults.rig import Rig, Shop, wait_for
 from tests.faulty_server import FaultyServer, Peer, Received, answer, late, never
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.faults
 
 
 class TestPostgres:

@@ -15,7 +15,7 @@ from tests.faults.evidence import assert_sound
 from tests.faults.rig import Answer, Rig, Shop, wait_for
 from tests.faulty_server import Act, Peer, Received
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.faults
 
 # Where a web worker dies, by catalogue number; sure-cash has a payout behind its debit.
 POINTS = {

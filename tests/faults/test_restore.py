@@ -5,7 +5,7 @@ import pytest
 from tests.faults.evidence import differences
 from tests.faults.rig import Answer, Rig, Shop, won_item
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.faults
 
 
 def drawn_with(answer: Answer) -> tuple[str, int]:

@@ -12,7 +12,7 @@ import pytest
 from tests.faults.rig import CATALOGUE, Answer, Rig, Shop, won_item
 from tests.faulty_server import Peer, Received, late, reset
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.faults
 
 AGES_S: Final = 400 * 86400
 

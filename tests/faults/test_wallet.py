@@ -15,7 +15,7 @@ from tests.faults.evidence import assert_sound
 from tests.faults.rig import WALLET_TIMEOUT_S, Answer, Rig, Shop, won_item
 from tests.faulty_server import Act, Peer, Received, answer, drip, endless, framed, never, raw, redirect, reset
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.faults
 
 TOO_LATE_S = WALLET_TIMEOUT_S * 1.5
 YES = b'{"accepted":true,"balanceAfterMinor":1,"providerTxnRef":"w"}'
