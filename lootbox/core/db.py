@@ -1,8 +1,9 @@
 """The words of the database: a phase that commits by itself, and a prepared statement that is one round trip."""
 
 import datetime as dt
+import threading
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from psycopg.types.numeric import Int8Dumper
@@ -34,7 +35,7 @@ def rows(sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     Where this thread has no connection, the statement borrows one for itself alone: what Django does around opening and closing
     its own costs as much as the statement.
     """
-    database = _database()
+    database = _own.database
     if database.execute_wrappers or database.force_debug_cursor:
         # Somebody counts or logs statements, and does so where Django's own go through.
         with database.cursor() as cursor:
@@ -56,7 +57,7 @@ def rows(sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 
 def after_commit(act: Callable[[], object]) -> None:
     """Do `act` once what was written is committed: at once outside a phase, where a statement has committed by itself."""
-    database = _database()
+    database = _own.database
     if database.in_atomic_block:
         database.on_commit(act)
     else:
@@ -65,12 +66,28 @@ def after_commit(act: Callable[[], object]) -> None:
 
 def let_go() -> None:
     """Give this thread's connection back to the pool. Raises `RuntimeError` inside a transaction."""
-    database = _database()
+    database = _own.database
     if database.in_atomic_block:
         raise RuntimeError("Nobody is asked inside a transaction: commit the intent first.")
-    database.close()
+    if database.connection is not None:
+        database.close()
 
 
-def _database() -> DatabaseWrapper:
-    # Once a call: each look through Django's own `connection` costs as much as a small statement's parameters.
-    return cast("DatabaseWrapper", connections[DEFAULT_DB_ALIAS])
+def end_request(**_: Any) -> None:
+    """Give back the connection that a request leaves with its thread, if it does; Django's signal `request_finished`.
+
+    A transaction that is still open is not the request's: a test's stands around it.
+    """
+    database = _own.database
+    if database.connection is not None and not database.in_atomic_block:
+        database.close()
+
+
+class _Own(threading.local):
+    """What Django keeps for this thread, looked up once: each look costs as much as a small statement's parameters."""
+
+    def __init__(self) -> None:
+        self.database = cast("DatabaseWrapper", connections[DEFAULT_DB_ALIAS])
+
+
+_own: Final = _Own()
