@@ -31,7 +31,7 @@ def roll(*, server_seed: str, client_seed: str, nonce: int, reel_index: int, sna
     attempt = 0
     while True:
         message = f"{client_seed}:{nonce}:{reel_index}:{snapshot_hash}:{attempt}"
-        number = int.from_bytes(hmac.new(server_seed.encode(), message.encode(), "sha256").digest(), "big")
+        number = int.from_bytes(hmac.digest(server_seed.encode(), message.encode(), "sha256"), "big")
         place = number % total_weight
         if number - place + total_weight <= _NUMBERS:
             return place

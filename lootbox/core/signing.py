@@ -18,7 +18,7 @@ def sign(*, secret: str, timestamp: str, method: str, path: str, body: bytes) ->
     percent-encoded, without query.
     """
     canonical = f"{timestamp}\n{method}\n{path}\n{hashlib.sha256(body).hexdigest()}"
-    return hmac.new(secret.encode(), canonical.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), canonical.encode("utf-8", "surrogateescape"), "sha256").hex()
 
 
 def holds(*, expected: str, given: bytes) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 MAX_DEPTH: Final = 16
-# Made once: putting an encoder together takes as long as encoding a small object.
+# Made once: putting an encoder or a decoder together takes as long as its work on a small object.
 _CANONICAL: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 _COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -26,7 +26,7 @@ def loads(raw: bytes) -> Any:
         raise MalformedJSON("not UTF-8") from error
     _refuse_depth(text)
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+        return _STRICT.decode(text)
     except MalformedJSON:
         raise
     except ValueError as error:
@@ -70,3 +70,6 @@ def _float(text: str) -> float:
     if not math.isfinite(value):
         raise MalformedJSON("a number is not finite")
     return value
+
+
+_STRICT: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
