@@ -88,7 +88,7 @@ WITH caller AS (
     WHERE EXISTS (SELECT FROM fairness_seedpair seed WHERE seed.player_id = caller.id AND seed.state = 'active')
       AND %(distinct_versions)s = (
         SELECT count(*) FROM catalog_boxversion version JOIN catalog_box box ON box.id = version.box_id
-        WHERE version.id = ANY(%(versions)s) AND version.operator_id = %(operator)s
+        WHERE version.id = ANY(%(versions)s::bigint[]) AND version.operator_id = %(operator)s
           AND version.superseded_at IS NULL AND box.active)
       AND NOT EXISTS (
         SELECT FROM wallet_breaker breaker
@@ -146,7 +146,8 @@ def claim(*, new: NewRound, within_caps: bool = False) -> Claim | None:
             "mode": new.mode.value,
             "round": new.id,
             "at": new.at,
-            "versions": versions,
+            # As text, since an array is put together in Python, element by element.
+            "versions": f"{{{','.join(map(str, versions))}}}",
             "distinct_versions": len(versions),
             "debits": new.debit is not None,
             "funding": new.funding.value,
@@ -402,7 +403,6 @@ class Drawn:
             "payout_body": self.payout.body if self.payout else None,
             "credited": self.payout.amount_minor if self.payout else 0,
             "base_credited": self.payout.base_amount_minor if self.payout else 0,
-            **_waits(),
         }
 
 
@@ -465,7 +465,7 @@ def open_held(
     Raises `IntegrityError` when the nonce was taken meanwhile, or the action id is in use.
     """
     own = {"round": round_id, "action": action_id, "client_action_id": client_action_id, "fingerprint": fingerprint, "at": at}
-    return _with_events(OPEN_HELD, drawn.params() | own, events, operator)
+    return _with_events(OPEN_HELD, drawn.params() | own | _waits(), events, operator)
 
 
 def hold(
