@@ -21,6 +21,7 @@ CONNECT_LIMIT_S: Final = 3.0
 IDLE_LIMIT_S: Final = 1.5
 IDLE_PER_THREAD: Final = 8
 RECEIVE_BYTES: Final = 16 * 1024
+TIMEOUT_STEP_S: Final = 0.01
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
@@ -134,18 +135,26 @@ class _Connection:
         self._sock = sock
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
+        self._timeout_s = -1.0
         self.idle_since = 0.0
 
     def send(self, request: bytes, deadline: float) -> None:
         left = memoryview(request)
         while left:
-            self._sock.settimeout(_remaining(deadline))
+            self._wait_until(deadline)
             left = left[self._sock.send(left) :]
 
     def receive(self, deadline: float) -> bytes:
         # What remains is set anew for each read, or a server that drips its answer would stretch the deadline without end.
-        self._sock.settimeout(_remaining(deadline))
+        self._wait_until(deadline)
         return self._sock.recv(RECEIVE_BYTES)
+
+    def _wait_until(self, deadline: float) -> None:
+        # Each setting is a call of the system, and most wallets answer before a hundredth of a second matters.
+        remaining_s = _remaining(deadline)
+        if abs(remaining_s - self._timeout_s) > TIMEOUT_STEP_S:
+            self._sock.settimeout(remaining_s)
+            self._timeout_s = remaining_s
 
     def is_quiet(self) -> bool:
         """Return whether nothing came since the last answer: neither the server's goodbye nor an answer nobody asked for."""
