@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from finance import tasks
 from finance.exports.formats import Format
 from finance.matching import listing
-from finance.matching.files import BrokenFile
+from finance.matching.errors import BrokenFile
 from finance.matching.forms import ColumnsForm, UploadForm
 from finance.matching.previewing import preview
 from finance.models import Category, Statement, StatementState

@@ -4,17 +4,13 @@ import codecs
 import csv
 import datetime as dt
 import io
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Final
-from xml.etree.ElementTree import ParseError
 
-from defusedxml.common import DefusedXmlException
-from openpyxl import load_workbook
-
+from finance.matching.errors import BrokenFile
+from finance.matching.workbooks import MOST_COLUMNS, refuse_other_archives, sheet_rows
 from lootbox.core.uploads import LARGEST_UPLOAD
 
 CSV, XLSX = "csv", "xlsx"
@@ -28,32 +24,20 @@ ENCODINGS: Final = {
 DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 
 LARGEST_FILE: Final = LARGEST_UPLOAD
-LARGEST_UNPACKED: Final = 400 * 1024 * 1024
-# Its texts lie in memory while it is read.
-LARGEST_SHARED_STRINGS: Final = 150 * 1024 * 1024
 LONGEST_LINE: Final = 100_000
-MOST_COLUMNS: Final = 100
 MOST_LINES: Final = 2_000_000
-MOST_ROWS_OF_EXCEL: Final = 1_048_576
 _HEAD: Final = 64 * 1024
 _BLOCK: Final = 1024 * 1024
 _OTHER_KINDS: Final = {
-    b"\xd0\xcf\x11\xe0": "This is an old Excel file (.xls). Save it as .xlsx or CSV and upload that.",
+    b"\xd0\xcf\x11\xe0": (
+        "This is an old Excel file (.xls), or one with a password. Save it as .xlsx or CSV without one and upload that."
+    ),
     b"%PDF": "This is a PDF. Ask the casino for the same statement as CSV or XLSX.",
     b"\x1f\x8b": "This file is compressed. Unpack it and upload what is inside.",
     b"{\\rtf": "This is a text document. Ask the casino for the statement as CSV or XLSX.",
 }
-# What openpyxl and what it rests on raise at a file that is not what it says.
-_BROKEN_XLSX: Final = (
-    zipfile.BadZipFile, zlib.error, ParseError, DefusedXmlException, KeyError, ValueError, TypeError, AttributeError,
-    IndexError, EOFError, OSError, NotImplementedError, RuntimeError,
-)  # fmt: skip
 
 Cells = Sequence[Any]
-
-
-class BrokenFile(Exception):
-    """The file can't be read; the message says where, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +59,7 @@ def sniff(file: IO[bytes]) -> Layout:
     if not head.strip():
         raise BrokenFile("The file is empty. Export the statement again.")
     if head.startswith(b"PK\x03\x04"):
-        _refuse_bomb(file)
+        refuse_other_archives(file)
         return Layout(XLSX)
     encoding = _encoding(file, head)
     text = head.decode(encoding, errors="replace")
@@ -86,7 +70,7 @@ def sniff(file: IO[bytes]) -> Layout:
 def rows(file: IO[bytes], layout: Layout) -> Iterator[tuple[int, Cells]]:
     """Yield each row that is not empty with its line number, from 1. Raises `BrokenFile`."""
     file.seek(0)
-    found = _xlsx_rows(file) if layout.kind == XLSX else _csv_rows(file, layout)
+    found = sheet_rows(file) if layout.kind == XLSX else _csv_rows(file, layout)
     count = 0
     for number, cells in found:
         if any(cell is not None and cell != "" for cell in cells):
@@ -179,38 +163,3 @@ def _csv_rows(file: IO[bytes], layout: Layout) -> Iterator[tuple[int, Cells]]:
     finally:
         if not file.closed:
             text.detach()  # the file stays open for who gave it
-
-
-def _refuse_bomb(file: IO[bytes]) -> None:
-    file.seek(0)
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-    except _BROKEN_XLSX as error:
-        raise BrokenFile("The file begins like an XLSX file and can't be unpacked. Export it again.") from error
-    # Python reads no more of a member than its header says, so a header that lies can't unpack more than this either.
-    if sum(member.file_size for member in members) > LARGEST_UNPACKED or len(members) > 10_000:
-        raise BrokenFile(
-            f"Unpacked the file would take more than {LARGEST_UNPACKED // 2**20} MB. "
-            "Export the statement as CSV, or split it by days."
-        )
-    texts = sum(member.file_size for member in members if "sharedstrings" in member.filename.lower())
-    if texts > LARGEST_SHARED_STRINGS:
-        raise BrokenFile("The file holds too much text for a spreadsheet. Export the statement as CSV, or split it by days.")
-
-
-def _xlsx_rows(file: IO[bytes]) -> Iterator[tuple[int, Cells]]:
-    _refuse_bomb(file)
-    number = 0
-    try:
-        # The values that formulas had when the file was saved, never the formulas.
-        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
-        if not book.worksheets:
-            raise BrokenFile("The file has no sheet. Export the statement again.")
-        sheet = book.worksheets[0]
-        found = sheet.iter_rows(values_only=True, max_col=MOST_COLUMNS, max_row=MOST_ROWS_OF_EXCEL)
-        for number, cells in enumerate(found, 1):
-            yield number, cells
-    except _BROKEN_XLSX as error:
-        where = f"after line {number}" if number else "at its beginning"
-        raise BrokenFile(f"The XLSX file is damaged {where}. Export it again, or export it as CSV.") from error

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from finance.matching.files import XLSX, BrokenFile, Cells, Layout, as_text
+from finance.matching.errors import BrokenFile
+from finance.matching.files import XLSX, Cells, Layout, as_text
 from finance.matching.formats import (
     BY_TYPE,
     COLUMNS,

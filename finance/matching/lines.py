@@ -7,7 +7,8 @@ from itertools import chain
 from typing import IO, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from finance.matching.files import BrokenFile, Cells, as_text, rows
+from finance.matching.errors import BrokenFile
+from finance.matching.files import XLSX, Cells, as_text, rows
 from finance.matching.formats import (
     BY_TYPE,
     COLUMNS,
@@ -21,6 +22,7 @@ from finance.matching.formats import (
     column_names,
     unnamed_columns,
 )
+from finance.matching.workbooks import MOST_COLUMNS
 from lootbox.core.money import MAX_MINOR, exponent, is_currency
 
 LONGEST_TEXT: Final = 255
@@ -172,7 +174,9 @@ def open_lines(file: IO[bytes], form: Format) -> tuple[LineReader, Iterator[tupl
     found = rows(file, form.layout)
     for number, cells in found:
         if form.header_row == 0:
-            return LineReader(form, unnamed_columns(len(cells))), chain([(number, cells)], found)
+            # A row of a sheet ends with its last cell that is filled.
+            width = MOST_COLUMNS if form.kind == XLSX else len(cells)
+            return LineReader(form, unnamed_columns(width)), chain([(number, cells)], found)
         if number == form.header_row:
             return LineReader(form, column_names(cells)), found
     raise BrokenFile("The file has no transactions, or no header row where the mapping says. Map its columns again.")

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from itertools import islice
 
-from finance.matching.files import BrokenFile, as_text
+from finance.matching.errors import BrokenFile
+from finance.matching.files import as_text
 from finance.matching.formats import UNSIGNED, Format
 from finance.matching.lines import open_lines
 from finance.models import Statement

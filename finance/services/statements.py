@@ -18,7 +18,8 @@ from django.db.models import F, Q
 
 from finance.days import period
 from finance.matching import comparing
-from finance.matching.files import LARGEST_FILE, BrokenFile, Cells, Layout, rows, sniff
+from finance.matching.errors import BrokenFile
+from finance.matching.files import LARGEST_FILE, Cells, Layout, rows, sniff
 from finance.matching.formats import REVERSED, SIGNED, UNITS, Format, column_names, unnamed_columns
 from finance.matching.guessing import SAMPLE, guess
 from finance.matching.lines import Line, LineReader, open_lines

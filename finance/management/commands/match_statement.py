@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from finance.exports.formats import Format
 from finance.matching import listing
-from finance.matching.files import BrokenFile
+from finance.matching.errors import BrokenFile
 from finance.models import Statement, StatementState
 from finance.services import statements
 from lootbox.core.commands import PlainCommand

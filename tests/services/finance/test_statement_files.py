@@ -3,7 +3,6 @@
 import csv
 import datetime as dt
 import io
-import zipfile
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,7 +10,8 @@ import pytest
 from openpyxl import Workbook
 
 from finance.matching import files
-from finance.matching.files import BrokenFile, Layout, rows, sniff
+from finance.matching.errors import BrokenFile
+from finance.matching.files import Layout, rows, sniff
 from finance.matching.formats import BY_TYPE, MAJOR, MINOR, REVERSED, SIGNED, UNIX, UNSIGNED, Format
 from finance.matching.guessing import guess
 from finance.matching.lines import Line, open_lines
@@ -144,7 +144,7 @@ class TestACsvFile:
             (b"%PDF-1.7 ...", "PDF"),
             (b"\xd0\xcf\x11\xe0 old", "xlsx"),
             (b"\x1f\x8b packed", "Unpack"),
-            (b"PK\x03\x04 broken", "can't be unpacked"),
+            (b"PK\x03\x04 broken", "packed as an XLSX file is"),
         ],
     )
     def test_that_is_none_is_refused_at_once(self, content: bytes, says: str) -> None:
@@ -194,33 +194,6 @@ class TestAnXlsxFile:
         content = workbook(["key", "amount", "time"], ["a", "=1+1", "2026-03-04"])
         with pytest.raises(BrokenFile, match="Line 2, column “amount”: “” is no amount"):
             read(content, replace(FORM, kind="xlsx"))
-
-    @pytest.fixture
-    def small_limits(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Have little count as too much."""
-        monkeypatch.setattr(files, "LARGEST_UNPACKED", 100_000)
-        monkeypatch.setattr(files, "LARGEST_SHARED_STRINGS", 50_000)
-
-    @pytest.mark.parametrize("member", ["xl/worksheets/sheet1.xml", "xl/sharedStrings.xml"])
-    def test_that_unpacks_to_too_much_is_refused_unread(self, small_limits: None, member: str) -> None:
-        packed = io.BytesIO(workbook(["key", "amount"]))
-        with zipfile.ZipFile(packed, "a", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(f"more/{member}", b" " * (200_000 if "sheet1" in member else 60_000))
-        assert len(packed.getvalue()) < 20_000
-        with pytest.raises(BrokenFile, match="split it by days"):
-            sniff(packed)
-
-    def test_with_entities_in_its_xml_is_refused(self) -> None:
-        content = io.BytesIO(workbook(["key", "amount"], ["a", 1]))
-        out = io.BytesIO()
-        with zipfile.ZipFile(content) as whole, zipfile.ZipFile(out, "w") as bomb:
-            for name in whole.namelist():
-                body = whole.read(name)
-                if name == "xl/worksheets/sheet1.xml":
-                    body = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>' + body.replace(b"key", b"&b;")
-                bomb.writestr(name, body)
-        with pytest.raises(BrokenFile, match="damaged"):
-            list(rows(out, Layout("xlsx")))
 
 
 class TestAGuess:
