@@ -83,7 +83,8 @@ class ReopenDay(Guided):
     def preview(self, row: ClosedDay, at: dt.datetime) -> Sequence[str]:  # noqa: ARG002 - says the same at any time
         """Say what becomes of it."""
         return [
-            f"{row.day} can then be closed anew, and covers what came in late since.",
+            f"{row.day} can then be closed anew. What moved before its end and was written down since is then in it.",
+            "What moved after its end stays with the next day.",
             f"This close stays as it is, marked as re-opened, with its hash {row.hash[:12]}… to compare with.",
         ]
 

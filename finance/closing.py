@@ -36,6 +36,10 @@ class NotClosable(Exception):
     """The day can't be closed, or re-opened, now; the message says why and what to do."""
 
 
+class MoneyOpen(NotClosable):
+    """The fate of some of the day's money is not known yet, and nobody has said that it comes late."""
+
+
 class BrokenClose(Exception):
     """A close is not what was frozen; the message says which."""
 
@@ -114,7 +118,7 @@ def close(
     if worked.unresolved and not despite_unresolved:
         count = sum(row["calls"] for row in worked.unresolved)
         calls = "1 wallet call" if count == 1 else f"{count:,} wallet calls"
-        raise NotClosable(f"The fate of {calls} of the day is not known yet. Resolve that first, or say that it comes late.")
+        raise MoneyOpen(f"The fate of {calls} of the day is not known yet. Resolve that first, or say that it comes late.")
     frozen = ClosedDay(
         **{field.name: getattr(worked, field.name) for field in dataclasses.fields(Worked)},
         previous_hash=worked.previous.hash if worked.previous else FIRST_HASH,
@@ -189,11 +193,19 @@ def has_hash(*, operator: Operator, wanted: str) -> bool:
     return ClosedDay.objects.filter(operator=operator, hash=wanted).exists()
 
 
-def late_postings(*, closed: ClosedDay, most: int) -> list[tuple[WalletCall, dt.date]]:
-    """Return up to `most` movements of a close that were asked for on days before it, each with that day."""
+def close_after(*, closed: ClosedDay) -> ClosedDay | None:
+    """Return the close that follows, where what came late is."""
+    return ClosedDay.objects.filter(operator=closed.operator, previous=closed, state=CloseState.CLOSED).first()
+
+
+def late_postings(*, closed: ClosedDay, most: int) -> list[tuple[WalletCall, dt.date, ClosedDay | None]]:
+    """Return up to `most` movements of a close that were asked for on days before it, each with that day and its close."""
     ids = late(_of(closed), most=most) if closed.late else []
     calls = WalletCall.objects.filter(pk__in=ids).select_related("player").order_by("ledger_sequence")
-    return [(call, day_of(call.created_at, closed.time_zone)) for call in calls]
+    found = [(call, day_of(call.created_at, closed.time_zone)) for call in calls]
+    of_days = ClosedDay.objects.filter(operator=closed.operator, state=CloseState.CLOSED, day__in={day for _, day in found})
+    closes = {close.day: close for close in of_days}
+    return [(call, day, closes.get(day)) for call, day in found]
 
 
 def drift(*, closed: ClosedDay) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from operators import staff_sessions
 from operators.admin_base import OwnOperators, ReadOnlyAdmin, one
 from operators.audit import By
 from operators.guided import ReasonForm
+from operators.models import Operator
 from operators.staff import operators_seen
 
 SHOWN_LATE = 200
@@ -80,14 +81,7 @@ class ClosedDayAdmin(ReadOnlyAdmin[ClosedDay]):
             return redirect_to_login(request.get_full_path(), reverse("admin:prove"))
         form = CloseForm(request.POST or None)
         try:
-            if form.is_valid():
-                closed = closing.close(
-                    operator=operator,
-                    day=wanted,
-                    by=By(user.get_username(), form.cleaned_data["reason"]),
-                    at=timezone.now(),
-                    despite_unresolved=form.cleaned_data["despite_unresolved"],
-                )
+            if form.is_valid() and (closed := _close(operator, wanted, user, form)) is not None:
                 messages.success(request, f"{closed.day} is closed.")
                 return HttpResponseRedirect(reverse("admin:finance_closedday_change", args=[closed.pk]))
             worked = closing.work_out(operator=operator, day=wanted, at=timezone.now())
@@ -114,7 +108,8 @@ class ClosedDayAdmin(ReadOnlyAdmin[ClosedDay]):
             "closed": closed,
             **_figures(closed.totals),
             "unresolved": _open(closed.unresolved),
-            "late": [(call, day, _signed(call)) for call, day in closing.late_postings(closed=closed, most=SHOWN_LATE)],
+            "late": [(*late, _signed(late[0])) for late in closing.late_postings(closed=closed, most=SHOWN_LATE)],
+            "after": closing.close_after(closed=closed),
             "drift": closing.drift(closed=closed),
             "chart": _reasons_chart(closed),
         }
@@ -142,6 +137,17 @@ class ClosedDayAdmin(ReadOnlyAdmin[ClosedDay]):
         return f"{closed.hash[:12]}…"
 
 
+def _close(operator: Operator, day: dt.date, user: User, form: CloseForm) -> ClosedDay | None:
+    """Return the day, closed; None where the form has to say more."""
+    by = By(user.get_username(), form.cleaned_data["reason"])
+    accepted = form.cleaned_data["despite_unresolved"]
+    try:
+        return closing.close(operator=operator, day=day, by=by, at=timezone.now(), despite_unresolved=accepted)
+    except closing.MoneyOpen as refusal:
+        form.add_error("despite_unresolved", str(refusal))
+        return None
+
+
 def _is_over(operator: Any, day: dt.date) -> bool:
     return timezone.now() >= period(day, day, operator.time_zone).end
 
@@ -154,7 +160,7 @@ def _figures(totals: Mapping[str, Any]) -> dict[str, Any]:
         ledger.setdefault(currency, []).append(
             (
                 row["reason"],
-                "taken from players" if row["type"] == "wallet.debit" else "given to players",
+                "from players" if row["type"] == "wallet.debit" else "to players",
                 f"{row['movements']:,}",
                 money(row["amountMinor"], currency),
                 money(row["baseAmountMinor"], row["baseCurrency"]),
@@ -168,7 +174,7 @@ def _figures(totals: Mapping[str, Any]) -> dict[str, Any]:
         amount, late_amount = (money(sum(row[name] for row in rows), currency) for name in ("amountMinor", "lateMinor"))
         lines.append(("Together", "", f"{movements:,}", amount, "", f"{late:,}", late_amount))
     amounts = (
-        ("Turnover", "turnover"), ("Payout", "payout"), ("Free opens", "free_cost"), ("Cashback", "cashback"),
+        ("Turnover", "turnover"), ("Payout", "payout"), ("Free-open cost", "free_cost"), ("Cashback", "cashback"),
         ("Refunds", "refunds"), ("Shipping", "shipping"),
     )  # fmt: skip
     revenue = [
@@ -190,7 +196,11 @@ def _less(one: int, other: int, currency: str) -> str:
 
 
 def _open(unresolved: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [f"{row['calls']:,} of {row['type']}, {money(row['amountMinor'], row['currency'])}" for row in unresolved]
+    return [
+        f"{row['calls']:,} {row['type'].removeprefix('wallet.')}{'' if row['calls'] == 1 else 's'}, "
+        f"{money(row['amountMinor'], row['currency'])}"
+        for row in unresolved
+    ]
 
 
 def _together(ledger: Sequence[Mapping[str, Any]]) -> list[str]:

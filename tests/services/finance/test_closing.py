@@ -1,6 +1,7 @@
 """Closing days: what is frozen adds up, is in one close only, can be proved, and does not change behind anybody's back."""
 
 import datetime as dt
+import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection
 
-from finance import closing, reports
+from finance import closing, covered, reports
 from finance.days import Zone
 from finance.models import ClosedDay, CloseState
 from finance.reports import Selection
@@ -71,7 +72,8 @@ class TestClosing:
         books.calls(1, at=NOON + ONE)
         second = close(books, NEXT, at=MORNING + ONE)
         assert (first.movements, second.movements, second.late) == (1, 3, 2)
-        assert [day for _, day in closing.late_postings(closed=second, most=10)] == [DAY, DAY]
+        assert [found[1:] for found in closing.late_postings(closed=second, most=10)] == [(DAY, first), (DAY, first)]
+        assert closing.close_after(closed=first) == second
         assert first.rows_hash == ClosedDay.objects.get(pk=first.pk).rows_hash
         assert closing.verify(operator=books.operator) == (2, second.hash)
 
@@ -128,6 +130,28 @@ class TestClosing:
         Books(stranger.operator).calls(2)
         books.calls(1)
         assert close(books).movements == 1
+
+
+class TestTheHashOfMovements:
+    def test_is_of_a_line_of_json_each_whatever_they_are_called(self, books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(covered, "STRETCH", 2)
+        for player, key in (("\\\"'<&>", "plain"), ("\u2028 \u00e9\U0001f600", 'q"\\'), ("u_1", "\x7f\x01"), ("[1,null]", "5")):
+            books.call(player=player, key=key, credit=True)
+        books.call(at=NOON.replace(microsecond=7), currency="JPY")
+        told: list[tuple[int, int]] = []
+        closed = close(books, progress=lambda done, of: told.append((done, of)))
+        lines = []
+        for call in WalletCall.objects.select_related("player").order_by("ledger_sequence"):
+            assert call.resolved_at is not None
+            of = [call.ledger_sequence, str(call.id), call.type, call.reason, call.idempotency_key, call.amount_minor]
+            of += [call.currency, call.base_amount_minor, call.base_currency, call.player.external_id, None, None, None]
+            of += [
+                call.provider_txn_ref,
+                *(moment.isoformat(timespec="microseconds") for moment in (call.created_at, call.resolved_at)),
+            ]
+            lines.append(json.dumps(of, ensure_ascii=False, separators=(",", ":")) + "\n")
+        assert closed.rows_hash == hashlib.sha256("".join(lines).encode()).hexdigest()
+        assert told == [(2, 5), (4, 5), (5, 5)]
 
 
 class TestReopening:
