@@ -10,6 +10,8 @@ PALETTE: Final = (GREEN, BLUE, AMBER, VIOLET, RED, GREY)
 _TICKS: Final = {"color": "#6b7280", "maxRotation": 0, "autoSkipPadding": 12}
 # An axis of counts, which has no halves.
 WHOLE: Final = {"ticks": _TICKS | {"precision": 0}}
+# An axis of amounts to both sides of zero, which has to be among its numbers.
+AROUND_ZERO: Final = {"ticks": _TICKS | {"autoSkip": False, "maxTicksLimit": 6}}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -198,6 +198,13 @@ def close_after(*, closed: ClosedDay) -> ClosedDay | None:
     return ClosedDay.objects.filter(operator=closed.operator, previous=closed, state=CloseState.CLOSED).first()
 
 
+def close_anew(*, closed: ClosedDay) -> ClosedDay | None:
+    """Return the close that stands in the place of one that was re-opened, once there is one."""
+    if closed.state == CloseState.CLOSED:
+        return None
+    return ClosedDay.objects.filter(operator=closed.operator, day=closed.day, state=CloseState.CLOSED).first()
+
+
 def late_postings(*, closed: ClosedDay, most: int) -> list[tuple[WalletCall, dt.date, ClosedDay | None]]:
     """Return up to `most` movements of a close that were asked for on days before it, each with that day and its close."""
     ids = late(_of(closed), most=most) if closed.late else []

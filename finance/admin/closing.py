@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from finance import closing
-from finance.charts import BLUE, GREEN, RED, Chart, Plot
+from finance.charts import AROUND_ZERO, BLUE, GREEN, RED, Chart, Plot
 from finance.days import period
 from finance.models import ClosedDay, CloseState
 from lootbox.core.money import in_units
@@ -110,6 +110,7 @@ class ClosedDayAdmin(ReadOnlyAdmin[ClosedDay]):
             "unresolved": _open(closed.unresolved),
             "late": [(*late, _signed(late[0])) for late in closing.late_postings(closed=closed, most=SHOWN_LATE)],
             "after": closing.close_after(closed=closed),
+            "anew": closing.close_anew(closed=closed),
             "drift": closing.drift(closed=closed),
             "chart": _reasons_chart(closed),
         }
@@ -159,8 +160,7 @@ def _figures(totals: Mapping[str, Any]) -> dict[str, Any]:
         currency = row["currency"]
         ledger.setdefault(currency, []).append(
             (
-                row["reason"],
-                "from players" if row["type"] == "wallet.debit" else "to players",
+                f"{row['reason']}, {'from' if row['type'] == 'wallet.debit' else 'to'} players",
                 f"{row['movements']:,}",
                 money(row["amountMinor"], currency),
                 money(row["baseAmountMinor"], row["baseCurrency"]),
@@ -172,7 +172,7 @@ def _figures(totals: Mapping[str, Any]) -> dict[str, Any]:
         rows = [row for row in totals["ledger"] if row["currency"] == currency]
         movements, late = (sum(row[name] for row in rows) for name in ("movements", "late"))
         amount, late_amount = (money(sum(row[name] for row in rows), currency) for name in ("amountMinor", "lateMinor"))
-        lines.append(("Together", "", f"{movements:,}", amount, "", f"{late:,}", late_amount))
+        lines.append(("Together", f"{movements:,}", amount, "", f"{late:,}", late_amount))
     amounts = (
         ("Turnover", "turnover"), ("Payout", "payout"), ("Free-open cost", "free_cost"), ("Cashback", "cashback"),
         ("Refunds", "refunds"), ("Shipping", "shipping"),
@@ -261,6 +261,7 @@ def _reasons_chart(closed: ClosedDay) -> Chart:
                 colour=[RED if amount < 0 else GREEN for amount in sums.values()],
             )
         ],
+        axis=AROUND_ZERO,
         headings=("Reason", "Players' balance"),
         rows=[(reason, money(amount, base)) for reason, amount in sums.items()],
     )

@@ -41,8 +41,9 @@ class TestClosingADay:
     def test_wants_open_money_to_be_accepted(self, fatima: Client, acme: NewOperator, close_url: str) -> None:
         Books(acme.operator).call(state=CallState.UNKNOWN)
         assert "1 debit, 5.00 EUR" in fatima.get(close_url).content.decode()
-        answer = fatima.post(close_url, {"reason": "end of day"}, follow=True)
-        assert "is not known yet" in answer.content.decode()
+        answer = fatima.post(close_url, {"reason": "end of day, all checked"})
+        assert "The fate of 1 wallet call of the day is not known yet" in answer.content.decode()
+        assert "end of day, all checked" in answer.content.decode()
         assert not ClosedDay.objects.exists()
         fatima.post(close_url, {"reason": "end of day", "despite_unresolved": "on"})
         assert ClosedDay.objects.get().unresolved[0]["calls"] == 1
@@ -71,3 +72,8 @@ class TestReopeningADay:
         closed.refresh_from_db()
         assert (closed.state, closed.reopened_by, closed.reopened_confirmed_by) == (CloseState.REOPENED, "fatima", "olga")
         assert close_url in fatima.get(page("finance_closedday_changelist")).content.decode()
+        again = fatima.post(close_url, {"reason": "closed anew"}, follow=True)
+        anew = ClosedDay.objects.get(state=CloseState.CLOSED)
+        assert again.redirect_chain[-1][0] == page("finance_closedday_change", anew.pk)
+        old = fatima.get(page("finance_closedday_change", closed.pk)).content.decode()
+        assert page("finance_closedday_change", anew.pk) in old
