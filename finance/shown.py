@@ -1,6 +1,6 @@
 """Reports as people read them: headings, cells in words, totals, a picture, and where each row leads."""
 
-import datetime as dt
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,25 +8,29 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from catalog.models import BoxVersion
+from finance.behind import Share
 from finance.charts import BLUE, GREEN, Chart, Plot
-from finance.days import Zone, period
+from finance.days import Zone
 from finance.liability import AGES, Kind, LiabilityRow
 from finance.reports import Dimension, Figures, Key, Report, Selection
+from lootbox.core.ids import Prefix, public_id
 from lootbox.core.money import in_units
+from lootbox.core.pagination import Page
 from lootbox.core.wording import money
 
 NOTHING: Final = "\u2013"
 _BARS: Final = 31
-_ROUNDS_SHOWN_DAYS: Final = 31
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell; `link` leads to what it is made of."""
+    """One cell, with what belongs to its figure below it; `link` leads to what it is made of."""
 
     text: str
     link: str = ""
     number: bool = True
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,8 @@ _DIMENSIONS: Final[Mapping[Dimension, tuple[str, Callable[[Key], str]]]] = {
     Dimension.VERSION: ("Version", lambda key: f"{key.box} v{key.version}" if key.version else "of no box"),
     Dimension.FUNDING: ("Paid by", lambda key: {"player": "player", "operator": "operator"}.get(key.funding or "", NOTHING)),
 }
-_COUNTS: Final = (("Rounds", "rounds"), ("Boxes", "boxes"))
-_AMOUNTS: Final = (
-    ("Turnover", "turnover"),
-    ("Payout", "payout"),
-    ("Gross revenue", "gross_revenue"),
+_PLAYED: Final = (("Turnover", "turnover"), ("Payout", "payout"), ("Gross revenue", "gross_revenue"))
+_COSTS: Final = (
     ("Free-open cost", "free_cost"),
     ("Cashback", "cashback"),
     ("Refunds", "refunds"),
@@ -58,31 +59,44 @@ _AMOUNTS: Final = (
 
 
 def table(selection: Selection, report: Report) -> Shown:
-    """Return the report with its totals: by currency, and where it was played in another one, in the base currency."""
+    """Return the report with its totals: by currency, and where it was played in another one, in the base currency.
+
+    What is nothing in every row has no column, and the base currency stands below the amounts of another.
+    """
     by = [dimension for dimension in Dimension if dimension in selection.by]
+    if Dimension.VERSION in by and Dimension.BOX in by:
+        by.remove(Dimension.BOX)  # a version is named with its box
+    costs = [(name, of) for name, of in _COSTS if any(getattr(row.figures, of) for row in report.rows)]
+    amounts = [*_PLAYED, *costs]
     headings = [(_DIMENSIONS[dimension][0], False) for dimension in by]
-    headings += [("Currency", False), *((name, True) for name, _ in _COUNTS)]
-    headings += [*((name, True) for name, _ in _AMOUNTS[:3]), ("RTP", True), ("by the odds", True)]
-    headings += [(name, True) for name, _ in _AMOUNTS[3:]]
-    mixed = any(currency != base for currency, base in report.totals)
-    if mixed:
-        headings.append(("Gross revenue in base", True))
-    rows = [
-        [
-            *(_named(selection, dimension, row.key) for dimension in by),
-            *_figures(row.figures, row.key.currency, row.key.base_currency),
-        ]
-        for row in report.rows
-    ]
-    blank = [Cell("", number=False)] * max(len(by) - 1, 0)
-    first = [Cell("Total", number=False)] if by else []
+    headings += [("Currency", False), ("Rounds", True), ("Boxes", True)]
+    headings += [*((name, True) for name, _ in _PLAYED), ("RTP, and by the odds", True), *((name, True) for name, _ in costs)]
+
+    def figures(key: Key, figures: Figures) -> list[Cell]:
+        link = rounds_link(selection, key) if figures.boxes else ""
+        counts = [Cell(f"{figures.rounds:,}", link), Cell(f"{figures.boxes:,}", link)]
+        rtp = Cell(_percent(figures.rtp), detail="" if figures.rtp is None else _percent(figures.rtp_theory))
+        cells = [_amount_cell(figures, name, key) for _, name in amounts]
+        return [Cell(key.currency, number=False), *counts, *cells[:3], rtp, *cells[3:]]
+
+    rows = [[*(_named(dimension, row.key) for dimension in by), *figures(row.key, row.figures)] for row in report.rows]
+    first = [Cell("Total", number=False), *[Cell("", number=False)] * (len(by) - 1)] if by else []
     totals = [
-        [*first, *blank, *_figures(figures, currency, base)] for (currency, base), figures in sorted(report.totals.items())
+        [*first, *figures(Key(currency=currency, base_currency=base), sums)]
+        for (currency, base), sums in sorted(report.totals.items())
     ]
-    if mixed:
-        totals += [[*first, *blank, *_in_base(figures, base)] for base, figures in report.base_totals.items()]
-    width = len(headings)
-    return Shown(headings, [row[:width] for row in rows], [row[:width] for row in totals])
+    if any(currency != base for currency, base in report.totals):
+        for base, sums in report.base_totals.items():
+            counts = [Cell(f"all, in {base}", number=False), Cell(f"{sums.rounds:,}"), Cell(f"{sums.boxes:,}")]
+            cells = [Cell(_amount(getattr(sums, f"base_{name}"), base)) for _, name in amounts]
+            totals.append([*first, *counts, *cells[:3], Cell(""), *cells[3:]])
+    return Shown(headings, rows, totals)
+
+
+def _amount_cell(figures: Figures, name: str, key: Key) -> Cell:
+    amount, base = getattr(figures, name), getattr(figures, f"base_{name}")
+    other = key.currency != key.base_currency and (amount or base)
+    return Cell(_amount(amount, key.currency), detail=money(base, key.base_currency) if other else "")
 
 
 def chart(report: Report, by: frozenset[Dimension]) -> Chart | None:
@@ -163,44 +177,105 @@ def liability_chart(rows: Sequence[LiabilityRow]) -> Chart | None:
     )
 
 
-def _named(selection: Selection, dimension: Dimension, key: Key) -> Cell:
-    text = _DIMENSIONS[dimension][1](key)
-    return Cell(text, rounds_link(selection, key) if dimension is Dimension.DAY else "", number=False)
+def _named(dimension: Dimension, key: Key) -> Cell:
+    return Cell(_DIMENSIONS[dimension][1](key), number=False)
 
 
 def rounds_link(selection: Selection, key: Key) -> str:
-    """Return where the rounds of a row are listed; nothing where they are too many operators' or days'."""
+    """Return where the rounds behind a row are listed; nothing where it is of several operators."""
     operators = [one for one in selection.operators if key.operator in (None, one.slug)]
-    first, last = key.day or selection.first, key.day or selection.last
-    if len(operators) != 1 or (last - first) > dt.timedelta(days=_ROUNDS_SHOWN_DAYS):
+    if len(operators) != 1:
         return ""
-    start, end = period(first, last, selection.zone.of(operators[0]))
+    return _rounds_page(
+        dataclasses.replace(
+            selection,
+            operators=operators,
+            first=key.day or selection.first,
+            last=key.day or selection.last,
+            currency=key.currency,
+            funding=key.funding or selection.funding,
+            box_id=key.box_id,
+            version_id=key.version_id,
+        )
+    )
+
+
+def report_link(selection: Selection) -> str:
+    """Return where the report is that has the figure of these rounds."""
+    by = Dimension.BOX if selection.version_id is None else Dimension.VERSION
+    return f"{reverse('admin:finance_reports')}?{urlencode(_chosen(selection) | {'by': by.value})}"
+
+
+def _rounds_page(selection: Selection, **more: str) -> str:
+    exact = {"box": selection.box_id, "version": selection.version_id}
+    query = _chosen(selection) | {name: str(value) for name, value in exact.items() if value is not None} | more
+    return f"{reverse('admin:finance_rounds')}?{urlencode(query)}"
+
+
+def _chosen(selection: Selection) -> dict[str, str]:
     query = {
-        "operator__id__exact": operators[0].pk,
-        "settled_at__gte": start.isoformat(),
-        "settled_at__lt": end.isoformat(),
-        "currency__exact": key.currency,
+        "operator": str(selection.operators[0].pk),
+        "first": str(selection.first),
+        "last": str(selection.last),
+        "zone": selection.zone.value,
+        "currency": selection.currency or "",
+        "funding": selection.funding or "",
     }
-    if key.funding:
-        query["funding__exact"] = key.funding
-    return f"{reverse('admin:purchases_round_changelist')}?{urlencode(query)}"
+    return {name: value for name, value in query.items() if value}
 
 
-def _figures(figures: Figures, currency: str, base: str) -> list[Cell]:
-    cells = [Cell(currency, number=False)]
-    cells += [Cell(f"{getattr(figures, name):,}") for _, name in _COUNTS]
-    cells += [Cell(_amount(getattr(figures, name), currency)) for _, name in _AMOUNTS[:3]]
-    cells += [Cell(_percent(figures.rtp)), Cell(_percent(figures.rtp_theory))]
-    cells += [Cell(_amount(getattr(figures, name), currency)) for _, name in _AMOUNTS[3:]]
-    return [*cells, Cell(money(figures.base_gross_revenue, base))]
+def what(selection: Selection, version: BoxVersion | None) -> str:
+    """Return in words which rounds are listed."""
+    [operator] = selection.operators
+    days = str(selection.first) if selection.first == selection.last else f"{selection.first} to {selection.last}"
+    parts = [operator.name, f"{days}, days of {selection.zone.of(operator)}"]
+    if version is not None:
+        parts.append(version.box.slug + (f", version {version.number}" if selection.version_id else ""))
+    if selection.currency:
+        parts.append(f"in {selection.currency}")
+    if selection.funding:
+        parts.append("paid by the operator" if selection.funding == "operator" else "paid by players")
+    return "; ".join(parts)
 
 
-def _in_base(figures: Figures, base: str) -> list[Cell]:
-    cells = [Cell(f"all, in {base}", number=False), *(Cell(f"{getattr(figures, name):,}") for _, name in _COUNTS)]
-    cells += [Cell(_amount(getattr(figures, f"base_{name}"), base)) for _, name in _AMOUNTS[:3]]
-    cells += [Cell(""), Cell("")]
-    cells += [Cell(_amount(getattr(figures, f"base_{name}"), base)) for _, name in _AMOUNTS[3:]]
-    return [*cells, Cell(money(figures.base_gross_revenue, base))]
+def behind_figures(report: Report) -> list[tuple[str, str]]:
+    """Return what the report says of the rounds that are listed, by currency where there are several."""
+    found = []
+    for row in report.rows:
+        figures, currency = row.figures, row.key.currency
+        told = [("Rounds", f"{figures.rounds:,}"), ("Boxes", f"{figures.boxes:,}")]
+        told += [(name, money(getattr(figures, of), currency)) for name, of in (*_PLAYED[:2], _COSTS[0])]
+        found += [(f"{name}, {currency}" if len(report.rows) > 1 else name, text) for name, text in told]
+    return found
+
+
+def behind_table(rows: Sequence[Share]) -> Shown:
+    """Return the rounds with their shares."""
+    headings = [("Drawn (UTC)", False), ("Round", False), ("Player", False), ("Boxes", False), ("Count", True),
+                ("Paid by", False), ("Turnover", True), ("Payout", True), ("Free-open cost", True)]  # fmt: skip
+    lines = [
+        [
+            Cell(f"{row.settled_at:%Y-%m-%d %H:%M:%S}", number=False),
+            Cell(
+                public_id(Prefix.ROUND, row.round_id),
+                reverse("admin:purchases_round_change", args=[row.round_id]),
+                number=False,
+            ),
+            Cell(row.player, reverse("admin:operators_player_change", args=[row.player_id]), number=False),
+            Cell(row.names, number=False),
+            Cell(f"{row.boxes:,}"),
+            Cell("the operator" if row.funding == "operator" else "the player", number=False),
+            *(Cell(money(amount, row.currency) if amount else NOTHING) for amount in (row.turnover, row.payout, row.free_cost)),
+        ]
+        for row in rows
+    ]
+    return Shown(headings, lines, [])
+
+
+def behind_pages(selection: Selection, page: Page[Share]) -> list[tuple[str, str]]:
+    """Return where newer and older rounds are."""
+    ways = (("Newer", page.prev), ("Older", page.next))
+    return [(name, _rounds_page(selection, cursor=cursor)) for name, cursor in ways if cursor]
 
 
 def _ages(rows: Sequence[LiabilityRow], currency: str) -> list[Cell]:

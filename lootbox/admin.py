@@ -34,6 +34,7 @@ class BackOffice(AdminSite):
             path("make/<slug:name>/", self.admin_view(guided_views.make), name="make"),
             path("dashboard/", self.admin_view(dashboard.show), name="dashboard"),
             path("reports/", self.admin_view(reports.revenue_page), name="finance_reports"),
+            path("reports/rounds/", self.admin_view(reports.rounds_page), name="finance_rounds"),
             path("reports/file/", self.admin_view(reports.make_file), name="finance_export_make"),
             path("liability/", self.admin_view(reports.liability_page), name="finance_liability"),
             path("rtp/", self.admin_view(rtp.overview), name="finance_rtp_watch"),

@@ -1,20 +1,23 @@
 """The pages of reports: what was played and earned, and what is owed; from each, the same as a file."""
 
+import dataclasses
 import datetime as dt
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from finance import shown
+from catalog.models import BoxVersion
+from finance import behind, shown
 from finance.days import Zone
 from finance.exports.columns import ReportName
 from finance.exports.formats import Format
@@ -23,7 +26,9 @@ from finance.liability import liability
 from finance.reports import Dimension, revenue
 from finance.services import exporting
 from finance.views import attachment
+from lootbox.core.errors import ApiError
 from lootbox.core.money import is_currency
+from lootbox.core.pagination import decode_cursor
 from operators.audit import By
 from operators.models import Operator
 from operators.staff import operators_seen
@@ -100,6 +105,20 @@ class ReportForm(forms.Form):
         )
 
 
+class RoundsForm(ReportForm):
+    """Which figure's rounds are asked for: those of one operator, and of one box or version where one is named."""
+
+    box = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
+    version = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
+    cursor = forms.CharField(required=False, max_length=500)
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse days that make no sense, and rounds of more than one operator."""
+        if self.cleaned_data.get("operator") is None:
+            self.add_error("operator", "Choose an operator.")
+        return super().clean()
+
+
 def revenue_page(request: HttpRequest) -> HttpResponse:
     """Answer what was played and earned."""
     user = _permitted(request)
@@ -114,6 +133,37 @@ def revenue_page(request: HttpRequest) -> HttpResponse:
             "zones": shown.zone_names(chosen.operators, chosen.zone),
         }
     return _page(request, "admin/finance/revenue.html", "Reports", more)
+
+
+def rounds_page(request: HttpRequest) -> HttpResponse:
+    """Answer the rounds behind a figure, with the figure on the first page."""
+    form = RoundsForm(_permitted(request), request.GET, today=timezone.now().date(), by=[])
+    if not form.is_valid():
+        messages.error(request, "These rounds can't be listed. Choose an operator and its days.")
+        return HttpResponseRedirect(reverse("admin:finance_reports"))
+    asked, box = form.cleaned_data, None
+    chosen = selection(form.wanted(ReportName.REVENUE, Format.CSV))
+    chosen = dataclasses.replace(chosen, box_id=asked["box"], version_id=asked["version"])
+    versions = BoxVersion.objects.filter(operator=asked["operator"]).select_related("box")
+    if asked["version"]:
+        box = versions.filter(pk=asked["version"]).first()
+    elif asked["box"]:
+        box = versions.filter(box=asked["box"]).first()
+    try:
+        position = decode_cursor(asked["cursor"] or None, row_id=UUID)
+    except ApiError as error:
+        raise Http404 from error
+    page = behind.rounds(chosen, position=position)
+    more = {
+        "operator": asked["operator"],
+        "chosen": chosen,
+        "what": shown.what(chosen, box),
+        "report": shown.report_link(chosen),
+        "figures": [] if position else shown.behind_figures(revenue(chosen)),
+        "table": shown.behind_table(page.rows),
+        "pages": shown.behind_pages(chosen, page),
+    }
+    return _page(request, "admin/finance/rounds.html", "Rounds behind a figure", more)
 
 
 def liability_page(request: HttpRequest) -> HttpResponse:

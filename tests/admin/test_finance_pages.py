@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from finance import behind, shown
 from finance.models import Export
 from finance.services import exporting
 from operators import staff
@@ -69,15 +70,57 @@ class TestThePages:
         assert [cell.text for cell in eur[3:8]] == ["5", "6", "25.00", "14.60", "10.40"]
         [base] = [cells for cells in answer.context["table"].totals if cells[2].text == "all, in EUR"]
         assert [cell.text for cell in base[5:8]] == ["30.00", "19.40", "10.60"]
-        link = next(row[0].link for row in answer.context["table"].rows if row[2].text == "SEK")
-        listed = fin.get(link)
-        assert listed.status_code == 200
-        assert listed.context["cl"].result_count == 1
+        [sek] = [row for row in answer.context["table"].rows if row[2].text == "SEK"]
+        assert sek[5].detail == "5.00 EUR"
+        [listed] = fin.get(sek[3].link).context["table"].rows
+        assert [cell.text for cell in listed[2:]] == [
+            "u_2",
+            "sure-item v1",
+            "1",
+            "the player",
+            "57.50 SEK",
+            "55.20 SEK",
+            shown.NOTHING,
+        ]
+        assert fin.get(listed[1].link).status_code == 200
+
+    def test_list_the_rounds_of_a_figure_page_by_page_and_lead_back(
+        self, trading: Trading, fin: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(behind, "PAGE", 2)
+        report = fin.get(page("finance_reports"), chosen(by=["day"]))
+        link = report.context["table"].rows[0][2].link
+        first = fin.get(link)
+        assert ("Boxes", "6") in first.context["figures"]
+        ((older, onwards),) = first.context["pages"]
+        second = fin.get(onwards)
+        assert (older, second.context["figures"], len(second.context["pages"])) == ("Older", [], 2)
+        newer = fin.get(second.context["pages"][0][1])
+        assert newer.context["table"].rows == first.context["table"].rows
+        back = fin.get(first.context["report"]).context["table"]
+        assert {row[1].text for row in back.rows} == {"EUR"}
+
+    def test_list_rounds_of_ones_own_operators_only(self, trading: Trading, stranger: NewOperator, fin: Client) -> None:
+        link = fin.get(page("finance_reports"), chosen()).context["table"].rows[0][1].link
+        other = browser(person("olga", role=staff.FINANCE, at=stranger.operator))
+        assert other.get(link).headers["Location"] == page("finance_reports")
+        mine = link.replace(f"operator={trading.acme.operator.pk}", f"operator={stranger.operator.pk}")
+        version = f"{mine}&version={trading.boxes['harbour']}"
+        for address in (mine, version):
+            empty = other.get(address)
+            assert empty.context["table"].rows == []
+            assert "harbour" not in empty.content.decode()
+        assert browser(person("pat", role=staff.SUPPORT, at=trading.acme.operator)).get(link).status_code == 403
+
+    @pytest.mark.parametrize("cursor", ["x", "eyJ0IjoieCJ9"])
+    def test_list_no_rounds_for_a_cursor_that_is_none(self, trading: Trading, fin: Client, cursor: str) -> None:
+        link = fin.get(page("finance_reports"), chosen()).context["table"].rows[0][1].link
+        assert fin.get(f"{link}&cursor={cursor}").status_code == 404
 
     def test_show_what_is_owed(self, trading: Trading, fin: Client) -> None:
         answer = fin.get(page("finance_liability"), chosen())
-        shown = [[cell.text for cell in row[:4]] for row in answer.context["table"].rows]
-        assert shown == [["Boxes paid for and not opened", "EUR", "1", "5.00"], ["Won items not claimed", "EUR", "1", "4.80"]]
+        owed = [[cell.text for cell in row[:4]] for row in answer.context["table"].rows]
+        assert owed == [["Boxes paid for and not opened", "EUR", "1", "5.00"], ["Won items not claimed", "EUR", "1", "4.80"]]
         for row in answer.context["table"].rows:
             assert fin.get(row[0].link).status_code == 200
 

@@ -1,8 +1,6 @@
 """A list page reads about a page of rows, whatever it is filtered by or searched for, however long its table is."""
 
-import json
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from django.contrib import admin
@@ -16,6 +14,7 @@ from operators import staff
 from purchases.models import Round
 from tests.admin.cast import browser, page, person
 from tests.conftest import make_operator
+from tests.plans import scans
 
 ROWS: Final = 50_000
 # A list counts up to a thousand rows by an index, and a search takes up to some hundred of a player's latest.
@@ -88,26 +87,13 @@ def viewers(db: None) -> list[tuple[str, Client]]:
     return [("boss", browser(boss)), ("olga", browser(olga))]
 
 
-def scans(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Return the nodes of a plan that read a long table."""
-    if node.get("Relation Name") in TABLES:
-        yield node
-    for below in node.get("Plans", []):
-        yield from scans(below)
-
-
 def read_by(sql: str) -> list[str]:
     """Return what a statement does that a list must not do."""
-    with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sql.replace("%", "%%"), ())
-        [[plan]] = cursor.fetchall()
-    wrong = []
-    for node in scans((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]):
-        skipped = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
-        read = (node["Actual Rows"] + skipped) * node["Actual Loops"]
-        if node["Node Type"] == "Seq Scan" or read > READ_AT_MOST:
-            wrong.append(f"{node['Node Type']} of {node['Relation Name']} reads {read:.0f} rows")
-    return wrong
+    return [
+        f"{scan.kind} of {scan.table} reads {scan.rows:.0f} rows"
+        for scan in scans(sql, TABLES)
+        if scan.kind == "Seq Scan" or scan.rows > READ_AT_MOST
+    ]
 
 
 def ways(client: Client, address: str, columns: int) -> list[str]:

@@ -1,8 +1,7 @@
 """The RTP watch reads a month from days, and hours only at its ends, however many hours were counted."""
 
 import datetime as dt
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
@@ -12,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from finance import rtp, watch
 from operators.services import NewOperator
 from tests.conftest import HARBOUR, publish_boxes
+from tests.plans import scans
 
 NOW: Final = dt.datetime(2026, 3, 31, 17, 20, tzinfo=dt.UTC)
 BOXES: Final = 20
@@ -42,25 +42,14 @@ def counted(acme: NewOperator) -> None:
         cursor.execute("ANALYZE finance_drawday")
 
 
-def scans(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Return the nodes of a plan that read counts."""
-    if node.get("Relation Name") in {"finance_drawtally", "finance_drawday"}:
-        yield node
-    for below in node.get("Plans", []):
-        yield from scans(below)
-
-
-def read_by(act: Callable[[], Any]) -> int:
+def read_by(act: Callable[[], Any]) -> float:
     """Return how many counts the one statement read that `act` made of them; none by reading the hours whole."""
     with CaptureQueriesContext(connection) as captured:
         act()
     (sql,) = [query["sql"] for query in captured if "finance_drawtally" in query["sql"]]
-    with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sql.replace("%", "%%"), ())
-        [[plan]] = cursor.fetchall()
-    found = list(scans((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]))
-    assert not [node for node in found if (node["Node Type"], node["Relation Name"]) == ("Seq Scan", "finance_drawtally")]
-    return sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in found)
+    found = scans(sql, {"finance_drawtally", "finance_drawday"})
+    assert not [scan for scan in found if (scan.kind, scan.table) == ("Seq Scan", "finance_drawtally")]
+    return sum(scan.rows for scan in found)
 
 
 @pytest.mark.usefixtures("counted")

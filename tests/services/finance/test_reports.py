@@ -4,15 +4,18 @@ import dataclasses
 import datetime as dt
 from collections import Counter
 from itertools import combinations
+from urllib.parse import parse_qs
+from uuid import UUID
 
 import pytest
 import time_machine
 from django.utils import timezone
 
-from finance import days
+from finance import behind, days, shown
 from finance.days import Zone
 from finance.liability import Kind, liability
 from finance.reports import Dimension, Figures, Key, Selection, revenue, total
+from lootbox.core.pagination import decode_cursor
 from operators.models import Operator
 from operators.services import NewOperator
 from tests.api.test_ledger import read_on
@@ -36,6 +39,42 @@ def only(figures: Figures) -> dict[str, int]:
     """Return the measures that are not 0, but for base amounts."""
     shown = dataclasses.asdict(figures)
     return {name: value for name, value in shown.items() if value and name != "expected" and not name.startswith("base_")}
+
+
+class TestTheRoundsBehindAFigure:
+    def test_add_up_to_it_however_it_is_split(self, trading: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(behind, "PAGE", 2)
+        of_a_round = ("boxes", "turnover", "payout", "free_cost")
+        seen = 0
+        for size in range(len(Dimension) + 1):
+            for by in combinations(Dimension, size):
+                for row in revenue(asked := ask(trading.acme.operator, by=by)).rows:
+                    figures = [getattr(row.figures, name) for name in of_a_round]
+                    listed = self.listed(asked, row.key) if any(figures) else []
+                    assert [sum(getattr(share, name) for share in listed) for name in of_a_round] == figures
+                    seen += len(listed)
+        assert seen
+
+    def listed(self, asked: Selection, key: Key) -> list[behind.Share]:
+        """Return the rounds that a row leads to, of all pages."""
+        _, query = shown.rounds_link(asked, key).split("?")
+        chosen = {name: value for name, [value] in parse_qs(query).items()}
+        exact = dataclasses.replace(
+            asked,
+            first=dt.date.fromisoformat(chosen["first"]),
+            last=dt.date.fromisoformat(chosen["last"]),
+            currency=chosen.get("currency"),
+            funding=chosen.get("funding"),
+            box_id=int(chosen["box"]) if "box" in chosen else None,
+            version_id=int(chosen["version"]) if "version" in chosen else None,
+        )
+        found: list[behind.Share] = []
+        cursor: str | None = None
+        while True:
+            page = behind.rounds(exact, position=decode_cursor(cursor, row_id=UUID))
+            found += page.rows
+            if (cursor := page.next) is None:
+                return found
 
 
 class TestFigures:
