@@ -28,7 +28,8 @@ FILL: Final = (
     """INSERT INTO purchases_round (id, operator_id, player_id, mode, funding, state, currency, bet_minor, base_currency,
         base_bet_minor, fx_rate, fx_source, fence, purchased_at, settled_at, payout_minor, base_payout_minor,
         credited_minor, seed_pair_id, nonce)
-    SELECT ID, %(operator)s, n %% 1000 + 1, 'open', 'player', 'settled', 'EUR', 500, 'EUR', 500, 1, '', 1, at, at, 400, 400, 0, 1, n
+    SELECT ID, %(operator)s, n %% 1000 + 1, 'open', 'player', 'settled', 'EUR', 500, 'EUR', 500, 1, '', 1, at, at, 400, 400,
+        0, 1, n
     FROM (SELECT n, timestamptz '2026-03-01Z' + n * interval '30 s' AS at FROM generate_series(1, %(rows)s) n) row""",
     """INSERT INTO purchases_reel (operator_id, round_id, position, reel_index, box_version_id, bet_minor, base_bet_minor)
     SELECT %(operator)s, ID, 1, 0, VERSION, 500, 500 FROM generate_series(1, %(rows)s) n""",
