@@ -12,6 +12,8 @@ COLUMNS: Final[Mapping[str, str]] = {
     "reference": "Their transaction id",
     "player": "Player",
     "amount": "Amount",
+    "debit": "Debits, where they have a column of their own",
+    "credit": "Credits, likewise",
     "currency": "Currency",
     "type": "Type (debit or credit)",
     "status": "Status",
@@ -20,11 +22,12 @@ COLUMNS: Final[Mapping[str, str]] = {
 MINOR, MAJOR = "minor", "major"
 UNITS: Final = {MINOR: "minor units (500 is 5.00 EUR)", MAJOR: "whole units (5.00 is 5.00 EUR)"}
 DECIMALS: Final = {".": "point (1,234.50)", ",": "comma (1.234,50)"}
-SIGNED, REVERSED, BY_TYPE, UNSIGNED = "signed", "reversed", "by_type", "unsigned"
+SIGNED, REVERSED, BY_TYPE, BY_COLUMN, UNSIGNED = "signed", "reversed", "by_type", "by_column", "unsigned"
 SIGNS: Final = {
     SIGNED: "below zero takes money from the player",
     REVERSED: "above zero takes money from the player",
     BY_TYPE: "the type says so",
+    BY_COLUMN: "debits and credits have a column each",
     UNSIGNED: "nothing says so; compare amounts alone",
 }
 ISO, UNIX, UNIX_MS = "iso", "unix", "unix_ms"
@@ -54,6 +57,8 @@ class Format:
     reference: str = ""
     player: str = ""
     amount: str = ""
+    debit: str = ""
+    credit: str = ""
     currency: str = ""
     type: str = ""
     status: str = ""

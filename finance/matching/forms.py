@@ -1,6 +1,7 @@
 """The forms of the statements' pages."""
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any, Final
 from zoneinfo import available_timezones
 
@@ -8,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from finance.matching.files import CSV, DELIMITERS, ENCODINGS, LARGEST_FILE
-from finance.matching.formats import BY_TYPE, COLUMNS, DECIMALS, SIGNS, TIMES, UNITS, Format
+from finance.matching.formats import BY_COLUMN, BY_TYPE, COLUMNS, DECIMALS, SIGNS, TIMES, UNITS, Format
 from finance.services.statements import Sample
 from lootbox.core.money import MAX_MINOR, is_currency
 from operators.models import Operator
@@ -104,8 +105,7 @@ class ColumnsForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Say what a mapping lacks."""
         chosen = super().clean() or {}
-        if not chosen.get("amount"):
-            self.add_error("amount", "Choose the column that has the amount.")
+        self._check_amounts(chosen)
         if not chosen.get("key") and not chosen.get("reference"):
             self.add_error("key", "Choose the column that has our key, or the one that has their transaction id.")
         one = chosen["one_currency"] = chosen.get("one_currency", "").upper()
@@ -119,6 +119,20 @@ class ColumnsForm(forms.Form):
         if len(columns) != len(set(columns)):
             raise ValidationError("A column stands for two things. Choose another one for each.")
         return chosen
+
+    def _check_amounts(self, chosen: Mapping[str, Any]) -> None:
+        two = [column for column in ("debit", "credit") if chosen.get(column)]
+        if chosen.get("sign") == BY_COLUMN:
+            for column in {"debit", "credit"} - set(two):
+                self.add_error(column, f"Choose the column that has the {column}s.")
+            if chosen.get("amount"):
+                self.add_error("amount", "Leave it out, as debits and credits have columns of their own.")
+        elif two and not chosen.get("amount"):
+            self.add_error("sign", f"Choose “{SIGNS[BY_COLUMN]}”, or the column that has the amount.")
+        elif two:
+            self.add_error(two[0], "Leave it out, as debits and credits stand in one column of amounts.")
+        elif not chosen.get("amount"):
+            self.add_error("amount", "Choose the column that has the amount, or one for debits and one for credits.")
 
     @property
     def form(self) -> Format:

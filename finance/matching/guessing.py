@@ -8,6 +8,7 @@ from typing import Any, Final
 from finance.matching.errors import BrokenFile
 from finance.matching.files import XLSX, Cells, Layout, as_text
 from finance.matching.formats import (
+    BY_COLUMN,
     BY_TYPE,
     COLUMNS,
     MAJOR,
@@ -38,6 +39,14 @@ _HEADINGS: Final[Mapping[str, frozenset[str]]] = {
     "amount": frozenset({
         "amount", "amountminor", "amountcents", "value", "sum", "betrag", "moved", "movedminor", "montant", "importe", "belopp",
     }),
+    "debit": frozenset({
+        "debit", "debits", "debitamount", "amountdebit", "debitminor", "debitcents", "withdrawal", "withdrawals", "bet", "bets",
+        "betamount", "stake", "stakeamount", "wager", "soll", "lastschrift", "débit", "debe", "cargo", "debet",
+    }),
+    "credit": frozenset({
+        "credit", "credits", "creditamount", "amountcredit", "creditminor", "creditcents", "deposit", "deposits", "win", "wins",
+        "winamount", "payout", "payouts", "haben", "gutschrift", "crédit", "haber", "abono", "kredit",
+    }),
     "currency": frozenset({"currency", "ccy", "currencycode", "waehrung", "währung", "devise", "moneda", "valuta"}),
     "type": frozenset({"type", "transactiontype", "kind", "operation", "direction", "action", "typ"}),
     "status": frozenset({"status", "state", "result"}),
@@ -64,15 +73,17 @@ def guess(sample: Sequence[tuple[int, Cells]], layout: Layout, *, currency: str,
         kind=layout.kind, encoding=layout.encoding, delimiter=layout.delimiter, header_row=header_row,
         one_currency=currency, time_zone=time_zone, **_columns(texts),
     )  # fmt: skip
-    amounts = texts.get(form.amount, [])
+    names_of_amounts = [form.amount] if form.amount else [form.debit, form.credit]
+    amounts = [text for name in names_of_amounts for text in texts.get(name, [])]
     # A spreadsheet's numbers are numbers, whatever separator it shows.
     comma = layout.kind != XLSX and any(re.search(r",[0-9]{1,2}$", text) for text in amounts)
     fractions = any(re.search(r"[.,][0-9]{1,2}$", text) for text in amounts)
-    says_minor = re.search("minor|cent", form.amount, re.IGNORECASE) is not None
+    says_minor = re.search("minor|cent", names_of_amounts[0], re.IGNORECASE) is not None
     unit = MINOR if says_minor or (amounts and not fractions) else MAJOR
     words = sorted({text for text in texts.get(form.type, []) if text})[:30]
     below = any(text.startswith(("-", "\u2212")) for text in amounts)
     sign = SIGNED if below or not amounts else BY_TYPE if words else UNSIGNED
+    sign = BY_COLUMN if form.debit else sign
     form = replace(
         form,
         decimal="," if comma else ".",
@@ -118,6 +129,8 @@ def _columns(texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         for name in texts:
             if column not in found and name not in found.values() and _plain(name) in _HEADINGS[column]:
                 found[column] = name
+    if "amount" in found or not ("debit" in found and "credit" in found):
+        return {column: name for column, name in found.items() if column not in {"debit", "credit"}}
     return found
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from finance.matching.errors import BrokenFile
 from finance.matching.files import XLSX, Cells, as_text, rows
 from finance.matching.formats import (
+    BY_COLUMN,
     BY_TYPE,
     COLUMNS,
     ISO,
@@ -28,6 +29,8 @@ from lootbox.core.money import MAX_MINOR, exponent, is_currency
 LONGEST_TEXT: Final = 255
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _MINUS: Final = "-\u2212"
+# How a column of debits or credits says that the line is of the other kind.
+_NOTHING: Final = frozenset({"", "-", "\u2013", "\u2014"})
 # Thousands may be set apart by a blank, an apostrophe, or the mark that does not separate decimals.
 _AMOUNTS: Final = {
     ".": re.compile("([+\\-\u2212]?) ?([0-9]{1,16}|[0-9]{1,3}(?:[,' \u00a0\u202f][0-9]{3})+)(?:\\.([0-9]{1,20}))?"),
@@ -57,8 +60,12 @@ class LineReader:
         if missing := form.missing(names):
             listed = ", ".join(f"“{name}”" for name in missing)
             raise BrokenFile(f"The file has no column {listed}. Map its columns again, or upload the file that was mapped.")
-        if not form.amount or not (form.key or form.reference):
-            raise BrokenFile("The mapping needs a column for the amount, and one for our key or for their transaction id.")
+        amounts = form.debit and form.credit if form.sign == BY_COLUMN else form.amount
+        if not amounts or not (form.key or form.reference):
+            raise BrokenFile(
+                "The mapping needs a column for the amount, or one for debits and one for credits, and one for our key or for "
+                "their transaction id."
+            )
         self._form = form
         self._names = names
         self._place = {column: names.index(name) for column in COLUMNS if (name := getattr(form, column))}
@@ -107,24 +114,43 @@ class LineReader:
         return code
 
     def _moved(self, number: int, cells: Cells, currency: str) -> int:
-        text = self._cell(cells, "amount")
+        sign = self._form.sign
+        if sign == BY_COLUMN:
+            return self._moved_by_column(number, cells, currency)
+        amount = self._amount(number, cells, "amount", currency)
+        if sign == UNSIGNED:
+            return abs(amount)
+        if sign == BY_TYPE:
+            return abs(amount) * self._sign_of_type(number, cells)
+        return -amount if sign == REVERSED else amount
+
+    def _moved_by_column(self, number: int, cells: Cells, currency: str) -> int:
+        """Return what the one of both columns says that has an amount. The column alone tells the sign, as a type does."""
+        debit, credit = (
+            None if self._cell(cells, column) in _NOTHING else abs(self._amount(number, cells, column, currency))
+            for column in ("debit", "credit")
+        )
+        if debit is None and credit is None:
+            raise self._wrong(number, "debit", "", "is empty, and so is the credit. Correct one of them")
+        if debit and credit:
+            raise self._wrong(number, "debit", self._cell(cells, "debit"), "has a credit beside it. Correct one of them")
+        return (credit or 0) - (debit or 0)
+
+    def _amount(self, number: int, cells: Cells, column: str, currency: str) -> int:
+        """Return a cell's amount in minor units, with the sign that stands there."""
+        text = self._cell(cells, column)
         match = self._pattern.fullmatch(text)
         if match is None:
-            raise self._wrong(number, "amount", text, "is no amount. Correct it, or map its decimal separator anew")
+            raise self._wrong(number, column, text, "is no amount. Correct it, or map its decimal separator anew")
         sign, whole, fraction = match.groups(default="")
         digits = 0 if self._form.unit == MINOR else exponent(currency)
         if fraction[digits:].strip("0"):
             unit = "a minor unit" if self._form.unit == MINOR else currency
-            raise self._wrong(number, "amount", text, f"has more decimals than {unit} has. Map its unit anew, or correct it")
+            raise self._wrong(number, column, text, f"has more decimals than {unit} has. Map its unit anew, or correct it")
         amount = int(_NO_DIGIT.sub("", whole) + fraction[:digits].ljust(digits, "0"))
         if amount > MAX_MINOR:
-            raise self._wrong(number, "amount", text, "is larger than any amount that the platform knows. Correct it")
-        below = bool(sign) and sign in _MINUS
-        if self._form.sign == UNSIGNED:
-            return amount
-        if self._form.sign == BY_TYPE:
-            return amount * self._sign_of_type(number, cells)
-        return -amount if below != (self._form.sign == REVERSED) else amount
+            raise self._wrong(number, column, text, "is larger than any amount that the platform knows. Correct it")
+        return -amount if sign and sign in _MINUS else amount
 
     def _sign_of_type(self, number: int, cells: Cells) -> int:
         word = self._text(number, cells, "type")

@@ -20,7 +20,7 @@ from finance.days import period
 from finance.matching import comparing
 from finance.matching.errors import BrokenFile
 from finance.matching.files import LARGEST_FILE, Cells, Layout, rows, sniff
-from finance.matching.formats import REVERSED, SIGNED, UNITS, Format, column_names, unnamed_columns
+from finance.matching.formats import BY_COLUMN, REVERSED, SIGNED, UNITS, Format, column_names, unnamed_columns
 from finance.matching.guessing import SAMPLE, guess
 from finance.matching.lines import Line, LineReader, open_lines
 from finance.models import Statement, StatementFormat, StatementPart, StatementState
@@ -232,10 +232,13 @@ def file_of(*, statement: Statement) -> Iterable[bytes]:
 
 
 def _as_our_calls_say(operator: Operator, form: Format, begins: Sample) -> Format:
-    """Return the mapping with the unit and the sign under which most lines of the sample agree with our calls."""
+    """Return the mapping by whose unit and sign, or columns of debits and credits, most of its lines agree with our calls."""
     below = [(number, cells) for number, cells in begins.rows if number > form.header_row]
-    signs = dict.fromkeys((form.sign, SIGNED, REVERSED))
-    candidates = [replace(form, unit=unit, sign=sign) for unit in dict.fromkeys((form.unit, *UNITS)) for sign in signs]
+    if form.sign == BY_COLUMN:
+        signed = [form, replace(form, debit=form.credit, credit=form.debit)]
+    else:
+        signed = [replace(form, sign=sign) for sign in dict.fromkeys((form.sign, SIGNED, REVERSED))]
+    candidates = [replace(one, unit=unit) for unit in dict.fromkeys((form.unit, *UNITS)) for one in signed]
     read = [list(_readable(candidate, begins.names(form.header_row), below)) for candidate in candidates]
     keys = {line.key for lines in read for line in lines}
     known = WalletCall.objects.filter(operator=operator, idempotency_key__in=keys, type__in=[CallType.DEBIT, CallType.CREDIT])

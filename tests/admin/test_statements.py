@@ -75,7 +75,25 @@ class TestUploading:
         statement = Statement.objects.get()
         lacking = columns_form(first) | {"amount": "", "key": "", "reference": "", "confirm": "yes"}
         answer = fatima.post(page("finance_statement_columns", statement.pk), lacking)
-        assert "Choose the column that has the amount." in answer.content.decode()
+        assert "Choose the column that has the amount, or one for debits" in answer.content.decode()
+        assert not StatementFormat.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("chosen", "says"),
+        [
+            ({"sign": "by_column", "amount": ""}, "Choose the column that has the credits."),
+            ({"sign": "by_column", "debit": "Amount", "credit": "Player"}, "Leave it out, as debits and credits have columns"),
+            ({"amount": "", "debit": "Amount"}, "or the column that has the amount."),
+            ({"debit": "Player"}, "Leave it out, as debits and credits stand in one column"),
+        ],
+    )
+    def test_of_debits_and_credits_that_do_not_fit_says_what(
+        self, fatima: Client, acme: NewOperator, content: bytes, chosen: dict[str, str], says: str
+    ) -> None:
+        first = upload(fatima, acme, content)
+        address = page("finance_statement_columns", Statement.objects.get().pk)
+        answer = fatima.post(address, columns_form(first) | chosen | {"confirm": "yes"})
+        assert says in answer.content.decode()
         assert not StatementFormat.objects.exists()
 
     def test_of_no_table_keeps_nothing(self, fatima: Client, acme: NewOperator) -> None:

@@ -258,6 +258,15 @@ class TestMatchStatementTheCommand:
         assert answer["counts"]["missing_theirs"] == 1
         assert out.read_text().count(calls[2].idempotency_key) == 1
 
+    def test_finds_in_our_calls_which_of_two_columns_takes_from_the_player(self, books: Books, tmp_path: Path) -> None:
+        file = tmp_path / "their.csv"
+        # The casino's own view: what it pays is its debit.
+        lines = [(line.key, max(line.amount_minor, 0), max(-line.amount_minor, 0)) for line in booked(books.calls(3))]
+        file.write_text("key,debit,credit\n" + "".join(f"{key},{debit},{credit}\n" for key, debit, credit in lines))
+        answer = self.run("acme", str(file), "--from", str(DAY))
+        assert (answer["counts"]["matched"], sum(answer["counts"].values())) == (3, 3)
+        assert (answer["columns"]["debit"], answer["columns"]["credit"]) == ("credit", "debit")
+
     def test_leaves_nothing_of_a_file_that_it_can_not_read(self, books: Books, tmp_path: Path) -> None:
         file = tmp_path / "their.csv"
         file.write_bytes(as_csv(booked(books.calls(2))).replace(b"-500", b"1e999", 1))

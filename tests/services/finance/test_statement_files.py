@@ -12,7 +12,7 @@ from openpyxl import Workbook
 from finance.matching import files
 from finance.matching.errors import BrokenFile
 from finance.matching.files import Layout, rows, sniff
-from finance.matching.formats import BY_TYPE, MAJOR, MINOR, REVERSED, SIGNED, UNIX, UNSIGNED, Format
+from finance.matching.formats import BY_COLUMN, BY_TYPE, MAJOR, MINOR, REVERSED, SIGNED, UNIX, UNSIGNED, Format
 from finance.matching.guessing import guess
 from finance.matching.lines import Line, open_lines
 
@@ -90,6 +90,53 @@ class TestAnAmount:
     def test_that_is_none_is_refused_with_its_place(self, text: str, form: dict[str, Any]) -> None:
         with pytest.raises(BrokenFile, match=r"^Line 2, column “(amount|word)”: “"):
             one(text, **form)
+
+
+class TestAmountsInTwoColumns:
+    @pytest.mark.parametrize(
+        ("debit", "credit", "minor"),
+        [
+            ("5.00", "", -500),
+            ("", "3.20", 320),
+            ("0.00", "3.20", 320),
+            ("-5.00", "-", -500),
+            ("\u2014", "+1", 100),
+            ("0", "0.00", 0),
+        ],
+    )
+    def test_are_debits_or_credits_by_their_column(self, debit: str, credit: str, minor: int) -> None:
+        assert self.read(debit, credit).moved_minor == minor
+
+    @pytest.mark.parametrize(
+        ("debit", "credit", "says"),
+        [
+            ("5.00", "3.20", "“debit”: “5.00” has a credit beside it"),
+            ("", "-", "“debit”: “” is empty, and so is the credit"),
+            ("", "3,2", "“credit”: “3,2” is no amount"),
+        ],
+    )
+    def test_that_are_both_or_neither_are_refused(self, debit: str, credit: str, says: str) -> None:
+        with pytest.raises(BrokenFile, match=f"^Line 2, column {says}"):
+            self.read(debit, credit)
+
+    def test_need_both_columns(self) -> None:
+        with pytest.raises(BrokenFile, match="one for debits and one for credits"):
+            read(b"key,debit\nk,5\n", replace(FORM, amount="", time="", debit="debit", sign=BY_COLUMN))
+
+    @pytest.mark.parametrize(("debit", "credit"), [("Debit", "Credit"), ("Bet amount", "Win amount"), ("Soll", "Haben")])
+    def test_are_guessed_from_their_headings(self, debit: str, credit: str) -> None:
+        form = guessed(
+            f"Round ref;External ID;{debit};{credit};Time\n1;round:r_1;5,00;;2026-03-04\n2;k;;3,20;2026-03-04\n".encode()
+        )
+        assert (form.debit, form.credit, form.sign, form.unit, form.decimal) == (debit, credit, BY_COLUMN, MAJOR, ",")
+        assert Format.from_json(form.as_json()) == form
+
+    def read(self, debit: str, credit: str) -> Line:
+        """Return the only line of a file with these two."""
+        text = io.StringIO()
+        csv.writer(text).writerows([["key", "debit", "credit"], ["k", debit, credit]])
+        form = replace(FORM, amount="", time="", debit="debit", credit="credit", sign=BY_COLUMN, unit=MAJOR)
+        return read(text.getvalue().encode(), form)[0]
 
 
 class TestATime:
