@@ -31,6 +31,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name_plural": "boxes",
+                "constraints": [
+                    models.UniqueConstraint(fields=("operator", "slug"), name="box_slug_unique"),
+                    models.UniqueConstraint(fields=("operator", "id"), name="box_tenant"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -61,6 +65,17 @@ class Migration(migrations.Migration):
                     models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="operators.operator"),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("box", "number"), name="box_version_number_unique"),
+                    models.UniqueConstraint(fields=("operator", "id"), name="box_version_tenant"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("superseded_at__isnull", True)), fields=("box",), name="box_version_one_current"
+                    ),
+                    models.CheckConstraint(condition=models.Q(("price_minor__gte", 1)), name="box_version_price_positive"),
+                    models.CheckConstraint(condition=models.Q(("total_weight__gte", 1)), name="box_version_weight_positive"),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="ExchangeRate",
@@ -105,6 +120,17 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("operator", "sku"), name="item_sku_unique"),
+                    models.UniqueConstraint(fields=("operator", "id"), name="item_tenant"),
+                    models.CheckConstraint(condition=models.Q(("value_minor__gte", 0)), name="item_value_not_negative"),
+                    models.CheckConstraint(
+                        condition=models.Q(("cashback_minor__isnull", True), ("cashback_minor__gte", 0), _connector="OR"),
+                        name="item_cashback_not_negative",
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="PinnedRate",
@@ -118,6 +144,11 @@ class Migration(migrations.Migration):
                     models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="operators.operator"),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("operator", "currency"), name="pinned_rate_unique"),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Prize",
@@ -156,6 +187,19 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["version", "index"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("version", "index"), name="prize_index_unique"),
+                    models.CheckConstraint(condition=models.Q(("weight__gte", 1)), name="prize_weight_positive"),
+                    models.CheckConstraint(condition=models.Q(("value_minor__gte", 0)), name="prize_value_not_negative"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("item__isnull", False), ("kind", "item")),
+                            models.Q(models.Q(("kind", "item"), _negated=True), ("item__isnull", True)),
+                            _connector="OR",
+                        ),
+                        name="prize_item_iff_item",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -178,81 +222,5 @@ class Migration(migrations.Migration):
             options={
                 "constraints": [models.UniqueConstraint(fields=("operator", "name"), name="attribute_name_unique")],
             },
-        ),
-        migrations.AddConstraint(
-            model_name="box",
-            constraint=models.UniqueConstraint(fields=("operator", "slug"), name="box_slug_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="box",
-            constraint=models.UniqueConstraint(fields=("operator", "id"), name="box_tenant"),
-        ),
-        migrations.AddConstraint(
-            model_name="boxversion",
-            constraint=models.UniqueConstraint(fields=("box", "number"), name="box_version_number_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="boxversion",
-            constraint=models.UniqueConstraint(fields=("operator", "id"), name="box_version_tenant"),
-        ),
-        migrations.AddConstraint(
-            model_name="boxversion",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("superseded_at__isnull", True)), fields=("box",), name="box_version_one_current"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="boxversion",
-            constraint=models.CheckConstraint(condition=models.Q(("price_minor__gte", 1)), name="box_version_price_positive"),
-        ),
-        migrations.AddConstraint(
-            model_name="boxversion",
-            constraint=models.CheckConstraint(condition=models.Q(("total_weight__gte", 1)), name="box_version_weight_positive"),
-        ),
-        migrations.AddConstraint(
-            model_name="item",
-            constraint=models.UniqueConstraint(fields=("operator", "sku"), name="item_sku_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="item",
-            constraint=models.UniqueConstraint(fields=("operator", "id"), name="item_tenant"),
-        ),
-        migrations.AddConstraint(
-            model_name="item",
-            constraint=models.CheckConstraint(condition=models.Q(("value_minor__gte", 0)), name="item_value_not_negative"),
-        ),
-        migrations.AddConstraint(
-            model_name="item",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("cashback_minor__isnull", True), ("cashback_minor__gte", 0), _connector="OR"),
-                name="item_cashback_not_negative",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="pinnedrate",
-            constraint=models.UniqueConstraint(fields=("operator", "currency"), name="pinned_rate_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="prize",
-            constraint=models.UniqueConstraint(fields=("version", "index"), name="prize_index_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="prize",
-            constraint=models.CheckConstraint(condition=models.Q(("weight__gte", 1)), name="prize_weight_positive"),
-        ),
-        migrations.AddConstraint(
-            model_name="prize",
-            constraint=models.CheckConstraint(condition=models.Q(("value_minor__gte", 0)), name="prize_value_not_negative"),
-        ),
-        migrations.AddConstraint(
-            model_name="prize",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("item__isnull", False), ("kind", "item")),
-                    models.Q(models.Q(("kind", "item"), _negated=True), ("item__isnull", True)),
-                    _connector="OR",
-                ),
-                name="prize_item_iff_item",
-            ),
         ),
     ]

@@ -78,6 +78,39 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "draft",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("scheduled_for__isnull", False)), fields=["scheduled_for"], name="box_draft_due"
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "open")), fields=("operator", "slug"), name="box_draft_one_open"
+                    ),
+                    models.UniqueConstraint(fields=("operator", "id"), name="box_draft_tenant"),
+                    models.CheckConstraint(condition=models.Q(("price_minor__gte", 0)), name="box_draft_price_not_negative"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "published"), ("version__isnull", False)),
+                            models.Q(models.Q(("state", "published"), _negated=True), ("version__isnull", True)),
+                            _connector="OR",
+                        ),
+                        name="box_draft_published_as_version",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("scheduled_by", ""), ("scheduled_digest", ""), ("scheduled_for__isnull", True)),
+                            models.Q(
+                                ("scheduled_for__isnull", False),
+                                ("state", "open"),
+                                models.Q(("scheduled_by", ""), _negated=True),
+                                models.Q(("scheduled_digest", ""), _negated=True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="box_draft_scheduled_by_somebody",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -136,78 +169,19 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["draft", "index"],
-            },
-        ),
-        migrations.AddIndex(
-            model_name="boxdraft",
-            index=models.Index(
-                condition=models.Q(("scheduled_for__isnull", False)), fields=["scheduled_for"], name="box_draft_due"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="boxdraft",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state", "open")), fields=("operator", "slug"), name="box_draft_one_open"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="boxdraft",
-            constraint=models.UniqueConstraint(fields=("operator", "id"), name="box_draft_tenant"),
-        ),
-        migrations.AddConstraint(
-            model_name="boxdraft",
-            constraint=models.CheckConstraint(condition=models.Q(("price_minor__gte", 0)), name="box_draft_price_not_negative"),
-        ),
-        migrations.AddConstraint(
-            model_name="boxdraft",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("state", "published"), ("version__isnull", False)),
-                    models.Q(models.Q(("state", "published"), _negated=True), ("version__isnull", True)),
-                    _connector="OR",
-                ),
-                name="box_draft_published_as_version",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="boxdraft",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("scheduled_by", ""), ("scheduled_digest", ""), ("scheduled_for__isnull", True)),
-                    models.Q(
-                        ("scheduled_for__isnull", False),
-                        ("state", "open"),
-                        models.Q(("scheduled_by", ""), _negated=True),
-                        models.Q(("scheduled_digest", ""), _negated=True),
+                "constraints": [
+                    models.UniqueConstraint(fields=("draft", "index"), name="draft_prize_index_unique"),
+                    models.CheckConstraint(condition=models.Q(("weight__gte", 0)), name="draft_prize_weight_not_negative"),
+                    models.CheckConstraint(condition=models.Q(("value_minor__gte", 0)), name="draft_prize_value_not_negative"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("item__isnull", False), ("kind", "item")),
+                            models.Q(models.Q(("kind", "item"), _negated=True), ("item__isnull", True)),
+                            _connector="OR",
+                        ),
+                        name="draft_prize_item_iff_item",
                     ),
-                    _connector="OR",
-                ),
-                name="box_draft_scheduled_by_somebody",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="draftprize",
-            constraint=models.UniqueConstraint(fields=("draft", "index"), name="draft_prize_index_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="draftprize",
-            constraint=models.CheckConstraint(condition=models.Q(("weight__gte", 0)), name="draft_prize_weight_not_negative"),
-        ),
-        migrations.AddConstraint(
-            model_name="draftprize",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("value_minor__gte", 0)), name="draft_prize_value_not_negative"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="draftprize",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("item__isnull", False), ("kind", "item")),
-                    models.Q(models.Q(("kind", "item"), _negated=True), ("item__isnull", True)),
-                    _connector="OR",
-                ),
-                name="draft_prize_item_iff_item",
-            ),
+                ],
+            },
         ),
     ]

@@ -79,6 +79,32 @@ class Migration(migrations.Migration):
             ],
             options={
                 "permissions": [("match_statement", "Can upload and match statements")],
+                "indexes": [
+                    models.Index(fields=["operator", "-uploaded_at"], name="statement_of_operator"),
+                    models.Index(
+                        condition=models.Q(("state", "matched")), fields=["operator", "starts_at"], name="statement_period"
+                    ),
+                    models.Index(
+                        condition=models.Q(("state__in", ["waiting", "running"])),
+                        fields=["leased_until"],
+                        name="statement_unfinished",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("operator", "id"), name="statement_tenant"),
+                    models.CheckConstraint(
+                        condition=models.Q(("last_day__gte", models.F("first_day"))), name="statement_days_in_order"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("tolerance_minor__gte", 0)), name="statement_tolerance_not_negative"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "matched"), _negated=True), ("matched_at__isnull", False), _connector="OR"
+                        ),
+                        name="statement_matched_has_result",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -125,6 +151,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(fields=["statement", "category", "id"], name="difference_listed"),
+                    models.Index(condition=models.Q(("call_id__isnull", False)), fields=["call_id"], name="difference_of_call"),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="StatementPart",
@@ -139,58 +171,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
-        migrations.AddIndex(
-            model_name="statement",
-            index=models.Index(fields=["operator", "-uploaded_at"], name="statement_of_operator"),
-        ),
-        migrations.AddIndex(
-            model_name="statement",
-            index=models.Index(
-                condition=models.Q(("state", "matched")), fields=["operator", "starts_at"], name="statement_period"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="statement",
-            index=models.Index(
-                condition=models.Q(("state__in", ["waiting", "running"])), fields=["leased_until"], name="statement_unfinished"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="statement",
-            constraint=models.UniqueConstraint(fields=("operator", "id"), name="statement_tenant"),
-        ),
-        migrations.AddConstraint(
-            model_name="statement",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("last_day__gte", models.F("first_day"))), name="statement_days_in_order"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="statement",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("tolerance_minor__gte", 0)), name="statement_tolerance_not_negative"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="statement",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("state", "matched"), _negated=True), ("matched_at__isnull", False), _connector="OR"
-                ),
-                name="statement_matched_has_result",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="difference",
-            index=models.Index(fields=["statement", "category", "id"], name="difference_listed"),
-        ),
-        migrations.AddIndex(
-            model_name="difference",
-            index=models.Index(condition=models.Q(("call_id__isnull", False)), fields=["call_id"], name="difference_of_call"),
-        ),
-        migrations.AddConstraint(
-            model_name="statementpart",
-            constraint=models.UniqueConstraint(fields=("statement", "number"), name="statement_part_once"),
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("statement", "number"), name="statement_part_once"),
+                ],
+            },
         ),
     ]

@@ -59,6 +59,21 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name_plural": "launches",
+                "constraints": [
+                    models.UniqueConstraint(fields=("operator", "id"), name="launch_tenant"),
+                    models.CheckConstraint(
+                        condition=models.Q(("auto_open", False), ("box__isnull", False), _connector="OR"),
+                        name="launch_auto_opens_a_box",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("funding_rounds__isnull", True),
+                            models.Q(("funding", "operator"), ("funding_rounds__range", (1, 100))),
+                            _connector="OR",
+                        ),
+                        name="launch_caps_free_opens",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -95,6 +110,11 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("operator", "id"), name="session_tenant"),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="FundingDecision",
@@ -119,39 +139,11 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
-        migrations.AddConstraint(
-            model_name="launch",
-            constraint=models.UniqueConstraint(fields=("operator", "id"), name="launch_tenant"),
-        ),
-        migrations.AddConstraint(
-            model_name="launch",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("auto_open", False), ("box__isnull", False), _connector="OR"),
-                name="launch_auto_opens_a_box",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="launch",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("funding_rounds__isnull", True),
-                    models.Q(("funding", "operator"), ("funding_rounds__range", (1, 100))),
-                    _connector="OR",
-                ),
-                name="launch_caps_free_opens",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="session",
-            constraint=models.UniqueConstraint(fields=("operator", "id"), name="session_tenant"),
-        ),
-        migrations.AddConstraint(
-            model_name="fundingdecision",
-            constraint=models.UniqueConstraint(fields=("session", "client_action_id"), name="funding_decision_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="fundingdecision",
-            constraint=models.CheckConstraint(condition=models.Q(("reels__gte", 1)), name="funding_decision_of_reels"),
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("session", "client_action_id"), name="funding_decision_once"),
+                    models.CheckConstraint(condition=models.Q(("reels__gte", 1)), name="funding_decision_of_reels"),
+                ],
+            },
         ),
     ]

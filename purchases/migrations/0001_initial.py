@@ -91,6 +91,51 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(fields=["operator", "player", "-purchased_at", "-id"], name="round_player"),
+                    models.Index(condition=models.Q(("state", "held")), fields=["expires_at"], name="round_expiry"),
+                    models.Index(
+                        condition=models.Q(("recover_at__isnull", False)), fields=["recover_at"], name="round_recovery"
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("operator", "id"), name="round_tenant"),
+                    models.UniqueConstraint(fields=("seed_pair", "nonce"), name="round_nonce_unique"),
+                    models.CheckConstraint(
+                        condition=models.Q(("bet_minor__gte", 0), ("base_bet_minor__gte", 1)), name="round_bet_positive"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("nonce__isnull", False),
+                                ("payout_minor__isnull", False),
+                                ("seed_pair__isnull", False),
+                                ("settled_at__isnull", False),
+                                ("state", "settled"),
+                            ),
+                            models.Q(
+                                models.Q(("state", "settled"), _negated=True),
+                                ("nonce__isnull", True),
+                                ("seed_pair__isnull", True),
+                                ("settled_at__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="round_drawn_iff_settled",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("recover_at__isnull", True), ("state__in", ["pending", "undoing"]), _connector="OR"
+                        ),
+                        name="round_recovery_unfinished",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("locked_by__isnull", True), ("state", "held"), _connector="OR"),
+                        name="round_lock_held",
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Reel",
@@ -125,6 +170,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["position"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("round", "reel_index"), name="reel_unique"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -169,6 +217,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("round", "reel_index"), name="draw_once"),
+                    models.UniqueConstraint(fields=("seed_pair", "nonce", "reel_index"), name="draw_nonce_once"),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Action",
@@ -207,6 +261,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(fields=["operator", "player", "created_at", "id"], name="action_history"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("player", "client_action_id"), name="action_client_id_unique"),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="SpendingCap",
@@ -229,94 +291,11 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
-        migrations.AddIndex(
-            model_name="round",
-            index=models.Index(fields=["operator", "player", "-purchased_at", "-id"], name="round_player"),
-        ),
-        migrations.AddIndex(
-            model_name="round",
-            index=models.Index(condition=models.Q(("state", "held")), fields=["expires_at"], name="round_expiry"),
-        ),
-        migrations.AddIndex(
-            model_name="round",
-            index=models.Index(condition=models.Q(("recover_at__isnull", False)), fields=["recover_at"], name="round_recovery"),
-        ),
-        migrations.AddConstraint(
-            model_name="round",
-            constraint=models.UniqueConstraint(fields=("operator", "id"), name="round_tenant"),
-        ),
-        migrations.AddConstraint(
-            model_name="round",
-            constraint=models.UniqueConstraint(fields=("seed_pair", "nonce"), name="round_nonce_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="round",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("bet_minor__gte", 0), ("base_bet_minor__gte", 1)), name="round_bet_positive"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="round",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("nonce__isnull", False),
-                        ("payout_minor__isnull", False),
-                        ("seed_pair__isnull", False),
-                        ("settled_at__isnull", False),
-                        ("state", "settled"),
-                    ),
-                    models.Q(
-                        models.Q(("state", "settled"), _negated=True),
-                        ("nonce__isnull", True),
-                        ("seed_pair__isnull", True),
-                        ("settled_at__isnull", True),
-                    ),
-                    _connector="OR",
-                ),
-                name="round_drawn_iff_settled",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="round",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("recover_at__isnull", True), ("state__in", ["pending", "undoing"]), _connector="OR"),
-                name="round_recovery_unfinished",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="round",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("locked_by__isnull", True), ("state", "held"), _connector="OR"), name="round_lock_held"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="reel",
-            constraint=models.UniqueConstraint(fields=("round", "reel_index"), name="reel_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="draw",
-            constraint=models.UniqueConstraint(fields=("round", "reel_index"), name="draw_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="draw",
-            constraint=models.UniqueConstraint(fields=("seed_pair", "nonce", "reel_index"), name="draw_nonce_once"),
-        ),
-        migrations.AddIndex(
-            model_name="action",
-            index=models.Index(fields=["operator", "player", "created_at", "id"], name="action_history"),
-        ),
-        migrations.AddConstraint(
-            model_name="action",
-            constraint=models.UniqueConstraint(fields=("player", "client_action_id"), name="action_client_id_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="spendingcap",
-            constraint=models.UniqueConstraint(fields=("player", "period", "currency"), name="spending_cap_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="spendingcap",
-            constraint=models.CheckConstraint(condition=models.Q(("amount_minor__gte", 0)), name="spending_cap_not_negative"),
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("player", "period", "currency"), name="spending_cap_unique"),
+                    models.CheckConstraint(condition=models.Q(("amount_minor__gte", 0)), name="spending_cap_not_negative"),
+                ],
+            },
         ),
     ]

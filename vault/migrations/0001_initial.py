@@ -63,6 +63,22 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(fields=["operator", "player", "-created_at", "-id"], name="inventory_item_list"),
+                    models.Index(
+                        condition=models.Q(("state", "unresolved")), fields=["expires_at"], name="inventory_item_expiry"
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("round_id", "reel_index"), name="inventory_item_of_reel"),
+                    models.UniqueConstraint(fields=("operator", "id"), name="inventory_item_tenant"),
+                    models.CheckConstraint(
+                        condition=models.Q(("locked_by__isnull", True), ("state", "unresolved"), _connector="OR"),
+                        name="inventory_item_lock_unresolved",
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="ShippingOrder",
@@ -106,6 +122,16 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(fields=["operator", "player", "-created_at", "-id"], name="order_list"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("operator", "player", "idempotency_key"), name="order_key_unique"),
+                    models.UniqueConstraint(fields=("operator", "id"), name="order_tenant"),
+                    models.CheckConstraint(condition=models.Q(("cost_minor__gte", 0)), name="order_cost_not_negative"),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="OrderItem",
@@ -122,50 +148,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
-        migrations.AddIndex(
-            model_name="inventoryitem",
-            index=models.Index(fields=["operator", "player", "-created_at", "-id"], name="inventory_item_list"),
-        ),
-        migrations.AddIndex(
-            model_name="inventoryitem",
-            index=models.Index(
-                condition=models.Q(("state", "unresolved")), fields=["expires_at"], name="inventory_item_expiry"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="inventoryitem",
-            constraint=models.UniqueConstraint(fields=("round_id", "reel_index"), name="inventory_item_of_reel"),
-        ),
-        migrations.AddConstraint(
-            model_name="inventoryitem",
-            constraint=models.UniqueConstraint(fields=("operator", "id"), name="inventory_item_tenant"),
-        ),
-        migrations.AddConstraint(
-            model_name="inventoryitem",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("locked_by__isnull", True), ("state", "unresolved"), _connector="OR"),
-                name="inventory_item_lock_unresolved",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="shippingorder",
-            index=models.Index(fields=["operator", "player", "-created_at", "-id"], name="order_list"),
-        ),
-        migrations.AddConstraint(
-            model_name="shippingorder",
-            constraint=models.UniqueConstraint(fields=("operator", "player", "idempotency_key"), name="order_key_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="shippingorder",
-            constraint=models.UniqueConstraint(fields=("operator", "id"), name="order_tenant"),
-        ),
-        migrations.AddConstraint(
-            model_name="shippingorder",
-            constraint=models.CheckConstraint(condition=models.Q(("cost_minor__gte", 0)), name="order_cost_not_negative"),
-        ),
-        migrations.AddConstraint(
-            model_name="orderitem",
-            constraint=models.UniqueConstraint(fields=("order", "inventory_item"), name="order_item_once"),
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("order", "inventory_item"), name="order_item_once"),
+                ],
+            },
         ),
     ]

@@ -106,6 +106,45 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state__in", ["pending", "unknown"])),
+                        fields=["next_attempt_at"],
+                        name="wallet_call_due",
+                    ),
+                    models.Index(fields=["round_id"], name="wallet_call_round"),
+                    models.Index(
+                        condition=models.Q(("inventory_item_id__isnull", False)),
+                        fields=["inventory_item_id"],
+                        name="wallet_call_item",
+                    ),
+                    models.Index(
+                        condition=models.Q(("order_id__isnull", False)), fields=["order_id"], name="wallet_call_order"
+                    ),
+                    models.Index(
+                        condition=models.Q(("reason__in", ["refund", "cashback"])),
+                        fields=["operator", "player", "created_at", "id"],
+                        name="wallet_call_history",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("operator", "idempotency_key"), name="wallet_call_key_unique"),
+                    models.UniqueConstraint(fields=("operator", "id"), name="wallet_call_tenant"),
+                    models.CheckConstraint(condition=models.Q(("amount_minor__gt", 0)), name="wallet_call_amount_positive"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("next_attempt_at__isnull", False), ("state__in", ["pending", "unknown"])),
+                            models.Q(
+                                models.Q(("state__in", ["pending", "unknown"]), _negated=True),
+                                ("next_attempt_at__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="wallet_call_due_iff_unresolved",
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="WalletAttempt",
@@ -125,60 +164,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
-        migrations.AddIndex(
-            model_name="walletcall",
-            index=models.Index(
-                condition=models.Q(("state__in", ["pending", "unknown"])), fields=["next_attempt_at"], name="wallet_call_due"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="walletcall",
-            index=models.Index(fields=["round_id"], name="wallet_call_round"),
-        ),
-        migrations.AddIndex(
-            model_name="walletcall",
-            index=models.Index(
-                condition=models.Q(("inventory_item_id__isnull", False)), fields=["inventory_item_id"], name="wallet_call_item"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="walletcall",
-            index=models.Index(condition=models.Q(("order_id__isnull", False)), fields=["order_id"], name="wallet_call_order"),
-        ),
-        migrations.AddIndex(
-            model_name="walletcall",
-            index=models.Index(
-                condition=models.Q(("reason__in", ["refund", "cashback"])),
-                fields=["operator", "player", "created_at", "id"],
-                name="wallet_call_history",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="walletcall",
-            constraint=models.UniqueConstraint(fields=("operator", "idempotency_key"), name="wallet_call_key_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="walletcall",
-            constraint=models.UniqueConstraint(fields=("operator", "id"), name="wallet_call_tenant"),
-        ),
-        migrations.AddConstraint(
-            model_name="walletcall",
-            constraint=models.CheckConstraint(condition=models.Q(("amount_minor__gt", 0)), name="wallet_call_amount_positive"),
-        ),
-        migrations.AddConstraint(
-            model_name="walletcall",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("next_attempt_at__isnull", False), ("state__in", ["pending", "unknown"])),
-                    models.Q(models.Q(("state__in", ["pending", "unknown"]), _negated=True), ("next_attempt_at__isnull", True)),
-                    _connector="OR",
-                ),
-                name="wallet_call_due_iff_unresolved",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="walletattempt",
-            constraint=models.UniqueConstraint(fields=("call", "number"), name="wallet_attempt_number_unique"),
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("call", "number"), name="wallet_attempt_number_unique"),
+                ],
+            },
         ),
     ]

@@ -43,6 +43,16 @@ class Migration(migrations.Migration):
                     models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="operators.operator"),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(condition=models.Q(("sequence__isnull", True)), fields=["operator"], name="event_unnumbered"),
+                    models.Index(fields=["operator", "subject"], name="event_subject"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("operator", "sequence"), name="event_sequence_unique"),
+                    models.UniqueConstraint(fields=("operator", "id"), name="event_tenant"),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Delivery",
@@ -75,37 +85,21 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name_plural": "deliveries",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "due")), fields=["next_attempt_at", "event"], name="delivery_due"
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("next_attempt_at__isnull", False), ("state", "due")),
+                            models.Q(models.Q(("state", "due"), _negated=True), ("next_attempt_at__isnull", True)),
+                            _connector="OR",
+                        ),
+                        name="delivery_due_has_time",
+                    ),
+                ],
             },
-        ),
-        migrations.AddIndex(
-            model_name="event",
-            index=models.Index(condition=models.Q(("sequence__isnull", True)), fields=["operator"], name="event_unnumbered"),
-        ),
-        migrations.AddIndex(
-            model_name="event",
-            index=models.Index(fields=["operator", "subject"], name="event_subject"),
-        ),
-        migrations.AddConstraint(
-            model_name="event",
-            constraint=models.UniqueConstraint(fields=("operator", "sequence"), name="event_sequence_unique"),
-        ),
-        migrations.AddConstraint(
-            model_name="event",
-            constraint=models.UniqueConstraint(fields=("operator", "id"), name="event_tenant"),
-        ),
-        migrations.AddIndex(
-            model_name="delivery",
-            index=models.Index(condition=models.Q(("state", "due")), fields=["next_attempt_at", "event"], name="delivery_due"),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("next_attempt_at__isnull", False), ("state", "due")),
-                    models.Q(models.Q(("state", "due"), _negated=True), ("next_attempt_at__isnull", True)),
-                    _connector="OR",
-                ),
-                name="delivery_due_has_time",
-            ),
         ),
     ]
