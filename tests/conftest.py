@@ -17,7 +17,7 @@ from operators.services import NewOperator
 from purchases import invariants
 from tests import openapi
 from tests.casino_wallet import Casino, CasinoWallet
-from tests.emptying import empty_database
+from tests.emptying import emptying
 from tests.faulty_server import FaultyServer
 from tests.signed import SignedClient
 from webhooks.models import Event
@@ -64,11 +64,11 @@ def publish_boxes(made: NewOperator, *boxes: dict[str, Any]) -> dict[str, int]:
     return {box.slug: box.box_version_id for box in result.boxes}
 
 
-@pytest.fixture(autouse=True, scope="session")
-def quick_emptying() -> Iterator[None]:
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """Empty the database after each test that commits in a tenth of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty_database())
+    with emptying() as empty, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty())
         yield
 
 
