@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -84,7 +85,8 @@ class ApiView(APIView):
 
     def handle_exception(self, exc: Exception) -> Any:
         """Return the answer for whatever was raised."""
-        body, status, headers = refusal(exc, request_id=self._request_id(), moves_money=self.moves_money)
+        could = self.moves_money and self.request.method not in SAFE_METHODS
+        body, status, headers = refusal(exc, request_id=self._request_id(), moves_money=could)
         if isinstance(exc, MethodNotAllowed):
             headers["Allow"] = ", ".join(self.allowed_methods)
         return Answer(body, status=status, headers=headers)

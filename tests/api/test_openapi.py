@@ -109,6 +109,7 @@ class TestTheDocument:
         assert answer.status_code == 200
         assert answer["Content-Type"] == "application/yaml"
         assert b"".join(answer.streaming_content) == openapi.PATH.read_bytes()  # type: ignore[attr-defined]
+        assert Client(enforce_csrf_checks=True).post("/openapi.yaml").status_code == 405
 
 
 def fits(schema: dict[str, Any], example: Any) -> Iterator[Any]:

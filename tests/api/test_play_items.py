@@ -100,6 +100,12 @@ class TestOrders:
         assert other.get("shipping/orders").body["items"] == []
         assert other.get(f"shipping/orders/{order['publicId']}").code == "ORDER_NOT_FOUND"
 
+    def test_say_what_money_moved_where_any_could(self, player: PlayClient) -> None:
+        listing, ordering = player.get("shipping/orders?cursor=x"), player.post("shipping/orders", {})
+        assert (listing.code, ordering.code) == ("VALIDATION_FAILED", "VALIDATION_FAILED")
+        assert "moneyMoved" not in listing.body["error"]
+        assert ordering.body["error"]["moneyMoved"] == "none"
+
     def test_charge_the_player_for_shipping(
         self, player: PlayClient, acme: NewOperator, won: dict[str, Any], casino: Casino
     ) -> None:
