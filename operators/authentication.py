@@ -8,7 +8,6 @@ from typing import Final
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
@@ -47,7 +46,7 @@ class SignedRequest(BaseAuthentication):
         key_id, timestamp, signature = (raw.META.get(name, "") for name in HEADERS)
         if not (key_id and timestamp and signature):
             raise ApiError(ErrorCode.MISSING_HEADERS)
-        now = timezone.now()
+        now = dt.datetime.now(dt.UTC)  # Django's asks its settings first, which takes longer than the clock
         _check_timestamp(timestamp, now=now)
         caller = _known_callers.find(key_id)
         # A key's secret never changes, so that a signature that fails by a secret from memory fails, at the cost of no query.
