@@ -362,7 +362,7 @@ class Floor:
             raise Refused(401, "TIMESTAMP_SKEW")
         path = environ["RAW_URI"].partition("?")[0]
         canonical = f"{timestamp}\n{environ['REQUEST_METHOD']}\n{path}\n{hashlib.sha256(body).hexdigest()}"
-        expected = hmac.new(self._secret, canonical.encode(), "sha256").hexdigest()
+        expected = hmac.digest(self._secret, canonical.encode(), "sha256").hex()
         if key_id != self._setting.key_id or not _SIGNATURE.fullmatch(signature):
             raise Refused(401, "INVALID_SIGNATURE")
         if not hmac.compare_digest(expected, signature):
@@ -421,7 +421,7 @@ class Floor:
         """Return the accepted answer and its text. A round whose debit is refused or unknown stays pending here."""
         timestamp = str(int(at.timestamp()))
         canonical = f"{timestamp}\nPOST\n{self._setting.wallet_path}\n{hashlib.sha256(body).hexdigest()}"
-        signature = hmac.new(self._outbound_secret, canonical.encode(), "sha256").hexdigest()
+        signature = hmac.digest(self._outbound_secret, canonical.encode(), "sha256").hex()
         head = (
             f"POST {self._setting.wallet_path} HTTP/1.1\r\nHost: {self._setting.wallet_host}:{self._setting.wallet_port}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nX-Timestamp: {timestamp}\r\n"
@@ -449,7 +449,7 @@ class Floor:
         total = self._cumulative[-1]
         for attempt in itertools.count():
             message = f"{prefix}:{self._setting.snapshot_hash}:{attempt}"
-            number = int.from_bytes(hmac.new(server_seed.encode(), message.encode(), "sha256").digest(), "big")
+            number = int.from_bytes(hmac.digest(server_seed.encode(), message.encode(), "sha256"), "big")
             if number - number % total + total <= 2**256:
                 return number % total
         raise AssertionError
