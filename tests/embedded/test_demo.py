@@ -69,9 +69,15 @@ def free_ports() -> tuple[int, int]:
         return one.getsockname()[1], other.getsockname()[1]
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a home for demos one after the other; the first of them, whichever it is, makes the database."""
+    return tmp_path_factory.mktemp("home")
+
+
 class TestDemo:
-    def test_serves_until_it_is_told_to_end_and_starts_again_after_a_kill(self, tmp_path: Path) -> None:
-        demo = Demo(tmp_path)
+    def test_serves_until_it_is_told_to_end_and_starts_again_after_a_kill(self, home: Path) -> None:
+        demo = Demo(home)
         first = demo.start()
         before = demo.wait_until_ready(first)
         assert list(before) == KEYS
@@ -109,8 +115,8 @@ class TestDemo:
         assert "--casino-port" in errors
         assert not (tmp_path / "postgres").exists()
 
-    def test_says_which_part_failed(self, tmp_path: Path) -> None:
-        demo = Demo(tmp_path)
+    def test_says_which_part_failed(self, home: Path) -> None:
+        demo = Demo(home)
         demo.environment["WEB_CONCURRENCY"] = "none"
         process = demo.start("--once")
         _, errors = process.communicate()
