@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from finance.models import Export, ExportState
 from finance.services import exporting
 from finance.shown import NOTHING
+from lootbox.core.wording import money
 from operators.admin_base import OwnOperators, ReadOnlyAdmin, one
 from operators.audit import By
 
@@ -52,6 +53,13 @@ class ExportAdmin(ReadOnlyAdmin[Export]):
             "export": export,
             "unfinished": unfinished,
             "percent": 100 * export.rows // export.rows_expected if export.rows_expected else 0,
+            "rows": f"{export.rows:,}",
+            "rows_expected": f"{export.rows_expected:,}",
+            "totals": [
+                (f"Sum of {name}", money(amount, currency))
+                for currency, sums in export.totals.items()
+                for name, amount in sums.items()
+            ],
             "opts": self.opts,
         }
         answer = TemplateResponse(request, "admin/finance/export.html", context)

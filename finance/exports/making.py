@@ -18,6 +18,8 @@ from lootbox.core.errors import ApiError, ErrorCode
 from operators.models import Operator
 
 CHUNK: Final = 64 * 1024
+# After so many rows somebody who waits for a workbook sees how far it is.
+SHEET_ROWS: Final = 1000
 
 
 class NotExportable(ApiError):
@@ -259,8 +261,10 @@ def _counted(lines: Iterator[bytes], *, header: bool) -> Iterator[tuple[int, byt
 def _workbook(names: Sequence[str], batches: Iterable[Sequence[Sequence[Value]]]) -> Iterator[tuple[int, bytes]]:
     sheet = Sheet(names)
     for batch in batches:
-        sheet.add(batch)
-        yield len(batch), b""
+        for begin in range(0, len(batch), SHEET_ROWS):
+            rows = batch[begin : begin + SHEET_ROWS]
+            sheet.add(rows)
+            yield len(rows), b""
     with tempfile.TemporaryFile() as file:
         sheet.save(file)
         file.seek(0)

@@ -162,7 +162,7 @@ class TestAFile:
         exporting.make_next(clock=timezone.now)
         ready = fin.get(answer.headers["Location"])
         export.refresh_from_db()
-        assert export.sha256 in ready.content.decode()
+        assert all(text in ready.content.decode() for text in (export.sha256, "-57.50 SEK"))
         assert "Refresh" not in ready.headers
         file: Any = fin.get(page("finance_export_download", export.pk))
         assert len(b"".join(file.streaming_content)) == export.size
