@@ -18,6 +18,7 @@ from lootbox.core.ids import Prefix, public_id
 from lootbox.core.money import in_units
 from lootbox.core.pagination import Page
 from lootbox.core.wording import money
+from operators.models import Operator
 
 NOTHING: Final = "\u2013"
 _BARS: Final = 31
@@ -131,14 +132,16 @@ def chart(report: Report, by: frozenset[Dimension]) -> Chart | None:
     )
 
 
-def liability_table(rows: Sequence[LiabilityRow]) -> Shown:
-    """Return what is owed: a row a kind and currency, a column an age, and totals by currency."""
+def liability_table(rows: Sequence[LiabilityRow], *, operator: Operator | None) -> Shown:
+    """Return what is owed by one operator or by all: a row a kind and currency, a column an age, and totals by currency."""
     kinds = [(kind, currency) for kind in Kind for currency in sorted({row.currency for row in rows if row.kind is kind})]
     headings = [("Owed", False), ("Currency", False), ("Count", True), *((label, True) for _, label in AGES), ("All", True)]
     lines = [
-        [Cell(kind.label, _where(kind), number=False), *_ages([row for row in rows if (row.kind, row.currency) == of], of[1])]
-        for of in kinds
-        for kind in of[:1]
+        [
+            Cell(kind.label, _where(kind, currency, operator), number=False),
+            *_ages([row for row in rows if (row.kind, row.currency) == (kind, currency)], currency),
+        ]
+        for kind, currency in kinds
     ]
     totals = [
         [Cell("Total", number=False), *_ages([row for row in rows if row.currency == currency], currency)]
@@ -285,7 +288,7 @@ def _ages(rows: Sequence[LiabilityRow], currency: str) -> list[Cell]:
     return [*cells, Cell(_amount(sum(by_age), currency))]
 
 
-def _where(kind: Kind) -> str:
+def _where(kind: Kind, currency: str, operator: Operator | None) -> str:
     where = {
         Kind.HELD_BOX: "purchases_round_changelist",
         Kind.FREE_BOX: "purchases_round_changelist",
@@ -293,12 +296,14 @@ def _where(kind: Kind) -> str:
         Kind.OWED_CREDIT: "wallet_walletcall_changelist",
     }[kind]
     query = {
-        Kind.HELD_BOX: "state__exact=held&funding__exact=player",
-        Kind.FREE_BOX: "state__exact=held&funding__exact=operator",
-        Kind.UNCLAIMED_ITEM: "state__exact=unresolved",
-        Kind.OWED_CREDIT: "unresolved=yes",
-    }[kind]
-    return f"{reverse(f'admin:{where}')}?{query}"
+        Kind.HELD_BOX: {"state__exact": "held", "funding__exact": "player"},
+        Kind.FREE_BOX: {"state__exact": "held", "funding__exact": "operator"},
+        Kind.UNCLAIMED_ITEM: {"state__exact": "unresolved"},
+        Kind.OWED_CREDIT: {"unresolved": "yes"},
+    }[kind] | {"currency__exact": currency}
+    if operator is not None:
+        query["operator__id__exact"] = str(operator.pk)
+    return f"{reverse(f'admin:{where}')}?{urlencode(query)}"
 
 
 def _amount(amount_minor: int, currency: str) -> str:

@@ -180,7 +180,11 @@ def liability_page(request: HttpRequest) -> HttpResponse:
             if wanted.currency in (None, row.currency)
         ]
         moments = sorted({owed_at(wanted, operator, at) for operator in wanted.operators})
-        more |= {"table": shown.liability_table(rows), "chart": shown.liability_chart(rows), "moments": moments}
+        more |= {
+            "table": shown.liability_table(rows, operator=form.cleaned_data["operator"]),
+            "chart": shown.liability_chart(rows),
+            "moments": moments,
+        }
     return _page(request, "admin/finance/liability.html", "Liability", more)
 
 
