@@ -2,6 +2,7 @@
 
 import datetime as dt
 import threading
+from asyncio import _get_running_loop
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
@@ -35,7 +36,7 @@ def rows(sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     Where this thread has no connection, the statement borrows one for itself alone: what Django does around opening and closing
     its own costs as much as the statement.
     """
-    database = _own.database
+    database = _database()
     if database.execute_wrappers or database.force_debug_cursor:
         # Somebody counts or logs statements, and does so where Django's own go through.
         with database.cursor() as cursor:
@@ -57,7 +58,7 @@ def rows(sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 
 def after_commit(act: Callable[[], object]) -> None:
     """Do `act` once what was written is committed: at once outside a phase, where a statement has committed by itself."""
-    database = _own.database
+    database = _database()
     if database.in_atomic_block:
         database.on_commit(act)
     else:
@@ -66,7 +67,7 @@ def after_commit(act: Callable[[], object]) -> None:
 
 def let_go() -> None:
     """Give this thread's connection back to the pool. Raises `RuntimeError` inside a transaction."""
-    database = _own.database
+    database = _database()
     if database.in_atomic_block:
         raise RuntimeError("Nobody is asked inside a transaction: commit the intent first.")
     if database.connection is not None:
@@ -78,16 +79,26 @@ def end_request(**_: Any) -> None:
 
     A transaction that is still open is not the request's: a test's stands around it.
     """
-    database = _own.database
+    database = _database()
     if database.connection is not None and not database.in_atomic_block:
         database.close()
+
+
+def _look_up() -> DatabaseWrapper:
+    return cast("DatabaseWrapper", connections[DEFAULT_DB_ALIAS])
 
 
 class _Own(threading.local):
     """What Django keeps for this thread, looked up once: each look costs as much as a small statement's parameters."""
 
     def __init__(self) -> None:
-        self.database = cast("DatabaseWrapper", connections[DEFAULT_DB_ALIAS])
+        self.database = _look_up()
 
 
 _own: Final = _Own()
+
+
+def _database() -> DatabaseWrapper:
+    # Where an event loop runs in the thread, as a browser's driver leaves one, Django keeps its connection by context: a
+    # statement on another one would wait for this one's transaction for ever.
+    return _own.database if _get_running_loop() is None else _look_up()
