@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
+from unfold.widgets import UnfoldAdminFileFieldWidget
 
 from finance.matching.files import CSV, DELIMITERS, ENCODINGS, LARGEST_FILE
 from finance.matching.formats import BY_COLUMN, BY_TYPE, COLUMNS, DECIMALS, SIGNS, TIMES, UNITS, Format
@@ -24,7 +25,7 @@ class UploadForm(forms.Form):
     file = forms.FileField(
         label="The casino's file",
         help_text=f"CSV or XLSX, up to {LARGEST_FILE // 2**20} MB.",
-        widget=forms.ClearableFileInput(attrs={"accept": ".csv,.txt,.tsv,.xlsx"}),
+        widget=UnfoldAdminFileFieldWidget(attrs={"accept": ".csv,.txt,.tsv,.xlsx"}),  # the theme's script expects its own
         error_messages={"required": f"Choose a file of at most {LARGEST_FILE // 2**20} MB."},
     )
     first_day = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}))

@@ -12,7 +12,7 @@ from django.urls import reverse
 from finance.charts import AMBER, BLUE, GREEN, GREY, RED, VIOLET, Chart, Plot
 from finance.exports.formats import Format, Sheet, Value, csv_lines, json_lines
 from finance.matching.reasons import Said, said
-from finance.models import Category, Difference, Statement
+from finance.models import Category, Difference, Statement, StatementState
 from lootbox.core.ids import Prefix, public_id
 from lootbox.core.wording import money
 
@@ -65,6 +65,15 @@ def differences(statement: Statement, *, category: str = "", key: str = "", afte
     if category:
         rows = rows.filter(category=category)
     return rows.filter(key=key) if key else rows
+
+
+def stage(statement: Statement) -> str:
+    """Return what is being done with a statement that is not matched yet."""
+    if statement.state == StatementState.WAITING:
+        return "Waits for a worker"
+    if statement.progress == Statement.ALL_READ:
+        return f"Comparing {statement.lines_read:,} lines with our wallet calls"
+    return f"Reading: {statement.lines_read:,} lines so far"
 
 
 def listed(row: Difference) -> Listed:

@@ -1,5 +1,7 @@
 """Statements of a casino, how they are written, and where they differ from our wallet calls."""
 
+from typing import Final
+
 from django.db import models
 from django.db.models import Q
 
@@ -35,6 +37,8 @@ class Statement(models.Model):
     Neither its lines nor those that matched are kept: the file itself is, so that the same result can be had again, and what is
     not among the differences was matched. Until `leased_until` one worker reads it; when that one dies, another starts over.
     """
+
+    ALL_READ: Final = 99  # `progress` when the file is read, and nothing is compared yet
 
     id = models.UUIDField(primary_key=True)
     operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="+")

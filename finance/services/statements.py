@@ -127,14 +127,13 @@ def sample(*, statement: Statement) -> Sample:
 def suggest(*, statement: Statement, begins: Sample) -> Format:
     """Return the mapping to begin with: the statement's own or its operator's, else what the file looks like."""
     stored = StatementFormat.objects.filter(operator=statement.operator_id).first()
-    guessed = guess(
-        begins.rows, begins.layout, currency=statement.operator.base_currency, time_zone=statement.operator.time_zone
-    )
+    operator = statement.operator
     if (known := statement.mapping or (stored.mapping if stored else None)) is not None:
         form = Format.from_json(known)
         if form.kind == begins.layout.kind and not form.missing(begins.names(form.header_row)):
             return form
-    return _as_our_calls_say(statement.operator, guessed, begins)
+    guessed = guess(begins.rows, begins.layout, currency=operator.base_currency, time_zone=operator.time_zone)
+    return _as_our_calls_say(operator, guessed, begins)
 
 
 def confirm(*, statement: Statement, form: Format, by: By, at: dt.datetime) -> None:
@@ -263,6 +262,8 @@ def _anew() -> dict[str, Any]:
 def _read(statement: Statement, lines: IO[bytes], clock: Clock, watch: Watch | None) -> None:
     """Write the statement's lines as COPY takes them. Raises `BrokenFile`."""
     form = Format.from_json(statement.mapping or {})
+    mine = Statement.objects.filter(pk=statement.pk, attempts=statement.attempts)
+    count = 0
     text = io.TextIOWrapper(lines, "utf-8", newline="")
     with opened(statement=statement) as file:
         reader, found = open_lines(file, form)
@@ -272,12 +273,11 @@ def _read(statement: Statement, lines: IO[bytes], clock: Clock, watch: Watch | N
             if line is not None:
                 writer.writerow(line)
             if count % _TOLD_EVERY == 0:
-                share = min(99, 100 * file.tell() // max(statement.file_size, 1))
-                renewed = Statement.objects.filter(pk=statement.pk, attempts=statement.attempts).update(
-                    lines_read=count, progress=share, leased_until=clock() + _LEASE
-                )
+                share = min(Statement.ALL_READ - 1, 100 * file.tell() // max(statement.file_size, 1))
+                renewed = mine.update(lines_read=count, progress=share, leased_until=clock() + _LEASE)
                 if watch is not None and renewed:
                     watch(count, share)
+    mine.update(lines_read=count, progress=Statement.ALL_READ, leased_until=clock() + _LEASE)
     text.flush()
     text.detach()
     lines.seek(0)

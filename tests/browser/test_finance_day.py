@@ -49,7 +49,7 @@ class TestADay:
         page.get_by_label("Last day").fill(str(DAY))
         page.get_by_label("The casino's file").set_input_files(file)
         assert findings(page) == []
-        page.get_by_role("button", name="Upload").click()
+        page.get_by_role("button", name="Upload", exact=True).click()
 
         expect(page.get_by_label("Our idempotency key")).to_have_value("Our key")
         expect(page.get_by_role("cell", name="-7.00 EUR")).to_be_visible()
