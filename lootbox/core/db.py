@@ -1,10 +1,8 @@
 """The words of the database: a phase that commits by itself, and a prepared statement that is one round trip."""
 
 import datetime as dt
-import threading
-from asyncio import _get_running_loop
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from psycopg.types.numeric import Int8Dumper
@@ -84,21 +82,5 @@ def end_request(**_: Any) -> None:
         database.close()
 
 
-def _look_up() -> DatabaseWrapper:
-    return cast("DatabaseWrapper", connections[DEFAULT_DB_ALIAS])
-
-
-class _Own(threading.local):
-    """What Django keeps for this thread, looked up once: each look costs as much as a small statement's parameters."""
-
-    def __init__(self) -> None:
-        self.database = _look_up()
-
-
-_own: Final = _Own()
-
-
 def _database() -> DatabaseWrapper:
-    # Where an event loop runs in the thread, as a browser's driver leaves one, Django keeps its connection by context: a
-    # statement on another one would wait for this one's transaction for ever.
-    return _own.database if _get_running_loop() is None else _look_up()
+    return cast("DatabaseWrapper", connections[DEFAULT_DB_ALIAS])
