@@ -115,7 +115,8 @@ MOVEMENTS: Final[Sequence[SqlColumn]] = (
     SqlColumn("balanceAfterMinor", "call.balance_after_minor", "number"),
     SqlColumn(
         "occurredAt",
-        """to_char(call.resolved_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')""",
+        # In a third of the time that to_char takes.
+        "replace(left((call.resolved_at AT TIME ZONE 'UTC')::text, 19), ' ', 'T') || 'Z'",
     ),
 )
 
