@@ -54,7 +54,7 @@ class ExportAdmin(ReadOnlyAdmin[Export]):
             "unfinished": unfinished,
             "percent": 100 * export.rows // export.rows_expected if export.rows_expected else 0,
             "rows": f"{export.rows:,}",
-            "rows_expected": f"{export.rows_expected:,}",
+            "rows_expected": f"{export.rows_expected or 0:,}",
             "totals": [
                 (f"Sum of {name}", money(amount, currency))
                 for currency, sums in export.totals.items()

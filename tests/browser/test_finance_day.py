@@ -61,7 +61,7 @@ class TestADay:
             expect(differences.get_by_text(kind, exact=True)).to_be_visible()
         assert findings(page) == []
         page.set_viewport_size({"width": 820, "height": 1100})
-        assert page.evaluate("document.documentElement.scrollWidth") == 820
+        page.wait_for_function("document.documentElement.scrollWidth === 820")  # charts follow the window a moment later
         page.set_viewport_size({"width": 1280, "height": 900})
         with page.expect_download() as download:
             page.get_by_role("link", name="Export as CSV").click()
