@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.test import TransactionTestCase
@@ -24,6 +25,8 @@ from tests.signed import SignedClient
 from webhooks.models import Event
 
 pytest_plugins = ["tests.sharing"]
+hypothesis.settings.register_profile("untimed", deadline=None)  # tests time nothing
+hypothesis.settings.load_profile("untimed")
 
 COMPASS = {
     "sku": "compass",
